@@ -1,0 +1,18 @@
+//! Decides. Values in, values out: `now` is an argument, and nothing here knows a database, a socket or a file.
+//!
+//! The vocabulary, in the order of the flow:
+//! audit file → findings → cases → notices → deliveries → attempts → evidence → closed case → report.
+
+pub mod address;
+pub mod delivery;
+pub mod evidence;
+pub mod finding;
+pub mod identity;
+pub mod ids;
+pub mod moment;
+pub mod notice;
+pub mod person;
+
+pub use address::{EmailAddress, PersonName};
+pub use ids::*;
+pub use moment::Moment;
