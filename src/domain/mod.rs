@@ -4,6 +4,7 @@
 //! audit file → findings → cases → notices → deliveries → attempts → evidence → closed case → report.
 
 pub mod address;
+pub mod calendar;
 pub mod delivery;
 pub mod evidence;
 pub mod finding;
