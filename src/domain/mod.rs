@@ -10,6 +10,7 @@ pub mod evidence;
 pub mod finding;
 pub mod identity;
 pub mod ids;
+pub mod ladder;
 pub mod moment;
 pub mod notice;
 pub mod person;
