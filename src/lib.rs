@@ -5,4 +5,5 @@
 //!                             incident → posts
 //! ```
 
+pub mod channels;
 pub mod domain;

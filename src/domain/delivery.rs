@@ -1,6 +1,40 @@
 //! Delivery: what is sent, what one attempt means for the next, and how long we go on trying.
 
+mod reply;
+mod retries;
+mod ruling;
+
 use serde::{Deserialize, Serialize};
+
+pub use reply::{Reply, masked};
+pub use retries::{Next, Retries, Tried};
+pub use ruling::{Cause, Ruling, outcome, ruling};
+
+macro_rules! words {
+    ($name:ident { $($variant:ident = $word:literal,)* }) => {
+        impl $name {
+            /// All of them, in order.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
+
+            /// The word that the database and documents use.
+            pub const fn word(self) -> &'static str {
+                match self { $(Self::$variant => $word,)* }
+            }
+
+            /// What a word names.
+            pub fn from_word(word: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|known| known.word() == word)
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(self.word())
+            }
+        }
+    };
+}
+use words;
 
 /// Where in a conversation with a relay something happened.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
@@ -45,17 +79,6 @@ pub enum Answer {
     Garbled,
 }
 
-/// One SMTP reply (RFC 5321 section 4.2), with its enhanced code (RFC 3463).
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Reply {
-    /// Basic code, 200 to 599.
-    pub code: u16,
-    /// Enhanced code, such as 5.1.1.
-    pub enhanced: Option<(u16, u16, u16)>,
-    /// The text, addresses masked, cut at 500 characters.
-    pub text: String,
-}
-
 /// What one attempt means.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -76,4 +99,54 @@ pub enum Outcome {
     FailMessage,
     /// The relay may or may not have it.
     InDoubt,
+}
+
+words! { Stage {
+    Connect = "connect",
+    Greeting = "greeting",
+    Ehlo = "ehlo",
+    StartTls = "start_tls",
+    Auth = "auth",
+    Mail = "mail",
+    Rcpt = "rcpt",
+    Data = "data",
+    Body = "body",
+    Dot = "dot",
+    Quit = "quit",
+} }
+
+words! { Outcome {
+    Accepted = "accepted",
+    DeferRecipient = "defer_recipient",
+    DeferRelay = "defer_relay",
+    Throttle = "throttle",
+    HoldRelay = "hold_relay",
+    FailRecipient = "fail_recipient",
+    FailMessage = "fail_message",
+    InDoubt = "in_doubt",
+} }
+
+impl Outcome {
+    /// Whether this is about the relay, so that it counts against no recipient.
+    pub const fn is_about_the_relay(self) -> bool {
+        matches!(self, Self::DeferRelay | Self::Throttle | Self::HoldRelay)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_those_that_serde_writes_and_read_back() {
+        for stage in Stage::ALL {
+            assert_eq!(Stage::from_word(stage.word()), Some(*stage));
+            assert_eq!(serde_json::to_value(stage).unwrap(), stage.word());
+        }
+        for outcome in Outcome::ALL {
+            assert_eq!(Outcome::from_word(outcome.word()), Some(*outcome));
+            assert_eq!(serde_json::to_value(outcome).unwrap(), outcome.word());
+        }
+        assert_eq!(Outcome::from_word("erledigt"), None);
+    }
 }
