@@ -7,3 +7,4 @@
 
 pub mod channels;
 pub mod domain;
+pub mod store;

@@ -33,6 +33,26 @@ pub enum Grade {
     E,
 }
 
+impl Grade {
+    /// The letter that the database and documents use.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::A => "A",
+            Self::B => "B",
+            Self::C => "C",
+            Self::D => "D",
+            Self::E => "E",
+        }
+    }
+
+    /// The grade that a letter names.
+    pub fn from_word(word: &str) -> Option<Self> {
+        [Self::A, Self::B, Self::C, Self::D, Self::E]
+            .into_iter()
+            .find(|grade| grade.word() == word)
+    }
+}
+
 /// When a password last changed, as an interval: a day-precise source only tells the day.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Change {
@@ -56,7 +76,7 @@ impl Change {
 }
 
 /// What one source says about one account: the normal form of all directories.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Evidence {
     /// The last change of the password; none if the source does not tell one, which is not "never".
     pub changed: Option<Change>,

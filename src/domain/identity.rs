@@ -85,13 +85,15 @@ impl std::fmt::Debug for Key {
 }
 
 impl Key {
-    /// A key of a known kind; none if the text is empty.
+    /// A key of a known kind; none if the text is empty. Control characters are no part of any name.
     pub fn new(kind: KeyKind, given: &str) -> Option<Self> {
-        let given = given.trim();
-        (!given.is_empty()).then(|| Self {
-            kind,
-            given: given.to_owned(),
-        })
+        let given: String = given
+            .trim()
+            .chars()
+            .filter(|c| !c.is_control())
+            .take(320)
+            .collect();
+        (!given.is_empty()).then_some(Self { kind, given })
     }
 
     /// A login whose kind its form tells: `PREFIX\name`, `name@suffix`, or a bare name. A prefix with a dot is a DNS name.

@@ -5,11 +5,14 @@
 
 pub mod address;
 pub mod calendar;
+pub mod campaign;
+pub mod case;
 pub mod delivery;
 pub mod evidence;
 pub mod finding;
 pub mod identity;
 pub mod ids;
+pub mod incident;
 pub mod ladder;
 pub mod moment;
 pub mod notice;

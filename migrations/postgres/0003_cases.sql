@@ -1,0 +1,86 @@
+-- Cases, the evidence that closes them, the work of human beings, and the ledger of it all.
+
+CREATE TABLE evidence_reads (
+    id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    source TEXT NOT NULL,
+    realm TEXT NOT NULL,
+    file_name TEXT NOT NULL,
+    sha256 TEXT NOT NULL,
+    observed_at BIGINT NOT NULL,         -- what the source said is true as of here
+    read_at BIGINT NOT NULL,
+    entries BIGINT NOT NULL,
+    rejected BIGINT NOT NULL
+);
+
+CREATE TABLE evidence (
+    id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    account_id BIGINT NOT NULL REFERENCES accounts (id),
+    read_id BIGINT NOT NULL REFERENCES evidence_reads (id),
+    line BIGINT NOT NULL,
+    facts TEXT NOT NULL,                  -- the normal form, as JSON
+    grade TEXT NOT NULL,                  -- A to E
+    observed_at BIGINT NOT NULL
+);
+CREATE INDEX evidence_account ON evidence (account_id, id);
+
+CREATE TABLE cases (
+    id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    account_id BIGINT NOT NULL REFERENCES accounts (id),
+    person_id BIGINT REFERENCES persons (id), -- who is told; none: the operators
+    route TEXT NOT NULL,                  -- holder, owner, operators
+    department TEXT NOT NULL,             -- as it was when the case opened
+    category TEXT NOT NULL,               -- the severest of its findings
+    severity TEXT NOT NULL,
+    found_at BIGINT NOT NULL,            -- the earliest import of its findings
+    bad_as_of BIGINT NOT NULL,           -- the latest of its findings
+    baseline TEXT,                        -- of the finding with that bad_as_of, as JSON
+    opened_at BIGINT NOT NULL,
+    reopens_id BIGINT REFERENCES cases (id), -- the closed case that a later audit proved wrong
+    state TEXT NOT NULL,                  -- open, notified, closed
+    standing TEXT NOT NULL,               -- what the directory's word amounts to now
+    thread_id BIGINT,                    -- the conversation with its person
+    notice_at BIGINT,                    -- first accepted notice or human contact
+    deadline_at BIGINT,                  -- fixed when the first notice was queued, or a human task opened
+    not_reached TEXT,                     -- why the notice did not get through
+    contained_at BIGINT,                 -- sign-in blocked and sessions revoked
+    exempt_until BIGINT,
+    closed_at BIGINT,
+    closed_as TEXT,                       -- reset, disabled, withdrawn
+    safe_at BIGINT,                      -- when the directory says it happened
+    evidence_id BIGINT REFERENCES evidence (id)
+);
+CREATE UNIQUE INDEX cases_one_open ON cases (account_id) WHERE state <> 'closed';
+CREATE INDEX cases_account ON cases (account_id, id);
+CREATE INDEX cases_thread ON cases (thread_id) WHERE thread_id IS NOT NULL;
+CREATE INDEX cases_unplanned ON cases (person_id) WHERE state = 'open' AND thread_id IS NULL;
+
+CREATE TABLE tasks (
+    id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    case_id BIGINT REFERENCES cases (id),
+    kind TEXT NOT NULL,                   -- reach, operators, contain, decide
+    reason TEXT NOT NULL,
+    opened_at BIGINT NOT NULL,
+    done_at BIGINT,
+    done_by TEXT
+);
+CREATE UNIQUE INDEX tasks_one_open ON tasks (case_id, kind) WHERE done_at IS NULL;
+
+CREATE TABLE ledger (
+    id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    at BIGINT NOT NULL,                  -- when it was written down
+    actor TEXT NOT NULL,                  -- operator, or "bell"
+    act TEXT NOT NULL,                    -- case.opened, campaign.approved …
+    case_id BIGINT,                      -- the case it moves
+    thing TEXT,                           -- what else it is about: campaign:3
+    effective_at BIGINT,                 -- the moment the fact itself speaks of
+    detail TEXT                           -- JSON; no personal data
+);
+CREATE INDEX ledger_case ON ledger (case_id, id) WHERE case_id IS NOT NULL;
+CREATE INDEX ledger_at ON ledger (at);
+CREATE FUNCTION ledger_is_append_only() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION 'the ledger is append-only';
+END
+$$;
+CREATE TRIGGER ledger_is_never_changed BEFORE UPDATE OR DELETE OR TRUNCATE ON ledger
+    FOR EACH STATEMENT EXECUTE FUNCTION ledger_is_append_only();

@@ -1,0 +1,229 @@
+//! SQLite and PostgreSQL behind one Store: one text for each statement, beside its binds.
+//!
+//! A transaction is never held across the network. Rows are read and written in sets, handed over as one JSON text;
+//! how a set is opened and how work is claimed are the two places where the dialects differ on purpose.
+
+mod audits;
+mod campaigns;
+mod cases;
+mod incidents;
+mod ledger;
+mod open;
+mod outbox;
+mod people;
+mod runs;
+
+use serde::Serialize;
+use sqlx::{Postgres, Sqlite, Transaction};
+
+pub use audits::{Audit, AuditCounts, FindingDraft, NewAudit, StoredFinding};
+pub use campaigns::{Campaign, Thread, ThreadDraft, ThreadQueued, ThreadState};
+pub use cases::{
+    CaseClosing, CaseOpening, CaseRow, Deciding, EvidenceDraft, EvidenceRead, LatestEvidence, Task,
+    TaskKind, Unplanned,
+};
+pub use incidents::{Incident, Post, PostState};
+pub use ledger::Entry;
+pub use outbox::{
+    Bounce, Claim, Delivery, DeliveryDraft, DeliveryStory, Finished, Following, Recovered,
+    TemplateId, Undelivered,
+};
+pub use people::{AccountFacts, DirectoryChange, Known, PersonFacts, SyncCounts};
+pub use runs::{Claimed, Run};
+
+/// The one store: an embedded SQLite file, or a PostgreSQL server that several machines share.
+#[derive(Clone, Debug)]
+pub enum Store {
+    /// A file of our own.
+    Sqlite(sqlx::SqlitePool),
+    /// A server.
+    Postgres(sqlx::PgPool),
+}
+
+/// One transaction. Dropped without [`Tx::commit`] it leaves nothing behind.
+#[derive(Debug)]
+pub enum Tx {
+    /// On SQLite.
+    Sqlite(Transaction<'static, Sqlite>),
+    /// On PostgreSQL.
+    Postgres(Transaction<'static, Postgres>),
+}
+
+/// What can go wrong between us and a database. Never holds what was in a row.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The database refused, or is not there.
+    #[error("the database")]
+    Database(#[from] sqlx::Error),
+    /// The migrations did not fit the database.
+    #[error("migrating the database")]
+    Migration(#[from] sqlx::migrate::MigrateError),
+    /// A value that no version of ours writes.
+    #[error("{table}.{column} of row {id} holds something this version does not know")]
+    Strange {
+        /// Which table.
+        table: &'static str,
+        /// Which column.
+        column: &'static str,
+        /// Which row.
+        id: i64,
+    },
+    /// Somebody else moved the row first, or it is not there.
+    #[error("{table} {id} is not what it was a moment ago, or does not exist")]
+    Lost {
+        /// Which table.
+        table: &'static str,
+        /// Which row.
+        id: i64,
+    },
+    /// The URL names no database that we know.
+    #[error("store.url must begin with sqlite: or postgres://")]
+    Url,
+    /// A set of rows that does not become JSON.
+    #[error("writing a set of rows")]
+    Set(#[from] serde_json::Error),
+}
+
+impl StoreError {
+    /// Whether trying again later may help: the database is away, busy, or full.
+    pub fn is_passing(&self) -> bool {
+        match self {
+            Self::Database(error) => match error {
+                sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::WorkerCrashed => true,
+                sqlx::Error::Database(error) => {
+                    // SQLite: busy 5, locked 6, I/O error 10, full 13. PostgreSQL: 40001, 40P01, 53xxx, 57Pxx, 08xxx.
+                    error.code().is_some_and(|code| {
+                        let low = code.parse::<u32>().map(|code| code & 0xff).unwrap_or(0);
+                        matches!(low, 5 | 6 | 10 | 13) && code.len() < 5
+                            || ["40001", "40P01"].contains(&code.as_ref())
+                            || ["53", "57P", "08"]
+                                .iter()
+                                .any(|class| code.starts_with(class))
+                    })
+                }
+                _ => false,
+            },
+            Self::Migration(_)
+            | Self::Strange { .. }
+            | Self::Lost { .. }
+            | Self::Url
+            | Self::Set(_) => false,
+        }
+    }
+}
+
+/// Run one statement on whichever database this is.
+macro_rules! on {
+    ($tx:expr, $db:ident => $run:expr) => {
+        match $tx {
+            $crate::store::Tx::Sqlite(tx) => {
+                let $db = &mut **tx;
+                $run
+            }
+            $crate::store::Tx::Postgres(tx) => {
+                let $db = &mut **tx;
+                $run
+            }
+        }
+    };
+}
+
+/// Run one statement over a set of rows. `d` is the set, opened from the JSON text in `$1`; further binds start at `$2`.
+macro_rules! on_set {
+    ($tx:expr, $rows:expr, [$($column:ident $kind:ident),+ $(,)?], $sql:expr, $make:expr, |$query:ident, $db:ident| $run:expr) => {{
+        let rows = serde_json::to_string($rows)?;
+        match $tx {
+            $crate::store::Tx::Sqlite(tx) => {
+                let $db = &mut **tx;
+                let $query = $make(concat!(
+                    "WITH d AS (SELECT NULL AS nothing", $(", value->>'", stringify!($column), "' AS ", stringify!($column),)+
+                    " FROM json_each($1)) ", $sql
+                )).bind(rows);
+                $run
+            }
+            $crate::store::Tx::Postgres(tx) => {
+                let $db = &mut **tx;
+                let $query = $make(concat!(
+                    "WITH d AS (SELECT * FROM json_to_recordset($1::json) AS d (nothing bigint",
+                    $(", ", stringify!($column), " ", stringify!($kind),)+ ")) ", $sql
+                )).bind(rows);
+                $run
+            }
+        }
+    }};
+}
+
+pub(crate) use {on, on_set};
+
+impl Store {
+    /// Begins a transaction that may write: SQLite takes its one write lock at once, so that it waits for its turn
+    /// here and not in the middle.
+    pub async fn begin(&self) -> Result<Tx, StoreError> {
+        Ok(match self {
+            Self::Sqlite(pool) => Tx::Sqlite(pool.begin_with("BEGIN IMMEDIATE").await?),
+            Self::Postgres(pool) => Tx::Postgres(pool.begin().await?),
+        })
+    }
+
+    /// Begins a transaction that only reads, and sees one moment of the database throughout.
+    pub async fn read(&self) -> Result<Tx, StoreError> {
+        Ok(match self {
+            Self::Sqlite(pool) => Tx::Sqlite(pool.begin().await?),
+            Self::Postgres(pool) => Tx::Postgres(
+                pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+                    .await?,
+            ),
+        })
+    }
+
+    /// Closes all connections; SQLite folds its write-ahead log into the file.
+    pub async fn close(&self) {
+        match self {
+            Self::Sqlite(pool) => pool.close().await,
+            Self::Postgres(pool) => pool.close().await,
+        }
+    }
+}
+
+impl Tx {
+    /// Makes it so.
+    pub async fn commit(self) -> Result<(), StoreError> {
+        match self {
+            Self::Sqlite(tx) => tx.commit().await?,
+            Self::Postgres(tx) => tx.commit().await?,
+        }
+        Ok(())
+    }
+
+    /// Leaves nothing behind.
+    pub async fn rollback(self) -> Result<(), StoreError> {
+        match self {
+            Self::Sqlite(tx) => tx.rollback().await?,
+            Self::Postgres(tx) => tx.rollback().await?,
+        }
+        Ok(())
+    }
+}
+
+/// Identities as a set of rows.
+#[derive(Serialize)]
+struct One {
+    id: i64,
+}
+
+fn ids<I: IntoIterator<Item = i64>>(ids: I) -> Vec<One> {
+    ids.into_iter().map(|id| One { id }).collect()
+}
+
+/// A lost race is an error, not a silent overwrite.
+fn expect_one(changed: u64, table: &'static str, id: i64) -> Result<(), StoreError> {
+    if changed == 1 {
+        Ok(())
+    } else {
+        Err(StoreError::Lost { table, id })
+    }
+}
+
+fn strange(table: &'static str, column: &'static str, id: i64) -> StoreError {
+    StoreError::Strange { table, column, id }
+}

@@ -1,0 +1,85 @@
+//! URL → pool, pragmas, migrations, and the few values that are settled once.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use data_encoding::HEXLOWER;
+use sqlx::ConnectOptions;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::sqlite::{
+    SqliteAutoVacuum, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous,
+};
+
+use super::{Store, StoreError, on};
+
+impl Store {
+    /// Opens the database that `url` names and brings it to this version's schema. A SQLite file is made if need be.
+    ///
+    /// `password` is PostgreSQL's, where it does not stand in the URL.
+    pub async fn open(url: &str, password: Option<&str>) -> Result<Self, StoreError> {
+        let store = if url.starts_with("sqlite:") {
+            Self::Sqlite(sqlite(url).await?)
+        } else if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+            Self::Postgres(postgres(url, password).await?)
+        } else {
+            return Err(StoreError::Url);
+        };
+        store.migrate().await?;
+        Ok(store)
+    }
+
+    async fn migrate(&self) -> Result<(), StoreError> {
+        match self {
+            Self::Sqlite(pool) => sqlx::migrate!("migrations/sqlite").run(pool).await?,
+            Self::Postgres(pool) => sqlx::migrate!("migrations/postgres").run(pool).await?,
+        }
+        Ok(())
+    }
+
+    /// The key that Message-IDs and bounce addresses are made with; 32 random bytes, settled at the first start.
+    pub async fn site_key(&self) -> Result<Vec<u8>, StoreError> {
+        let fresh = HEXLOWER.encode(&rand::random::<[u8; 32]>());
+        let mut tx = self.begin().await?;
+        on!(&mut tx, db => sqlx::query("INSERT INTO settled (name, value) VALUES ('site_key', $1) ON CONFLICT (name) DO NOTHING").bind(fresh).execute(db).await.map(|_| ()))?;
+        let (kept,): (String,) = on!(&mut tx, db => sqlx::query_as("SELECT value FROM settled WHERE name = 'site_key'").fetch_one(db).await)?;
+        tx.commit().await?;
+        HEXLOWER
+            .decode(kept.as_bytes())
+            .map_err(|_| super::strange("settled", "value", 0))
+    }
+}
+
+async fn sqlite(url: &str) -> Result<sqlx::SqlitePool, StoreError> {
+    let options = SqliteConnectOptions::from_str(url)?
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .auto_vacuum(SqliteAutoVacuum::None)
+        .foreign_keys(true)
+        .busy_timeout(Duration::from_secs(30))
+        // Freed pages are overwritten: what retention deletes is gone from the file as well.
+        .pragma("secure_delete", "FAST")
+        .pragma("journal_size_limit", "16777216")
+        .statement_cache_capacity(200)
+        .disable_statement_logging();
+    // One writer at a time is SQLite's nature; a few more connections let reports read meanwhile.
+    Ok(SqlitePoolOptions::new()
+        .max_connections(4)
+        .acquire_timeout(Duration::from_secs(60))
+        .connect_with(options)
+        .await?)
+}
+
+async fn postgres(url: &str, password: Option<&str>) -> Result<sqlx::PgPool, StoreError> {
+    let mut options = PgConnectOptions::from_str(url)?
+        .application_name("bell")
+        .disable_statement_logging();
+    if let Some(password) = password {
+        options = options.password(password);
+    }
+    Ok(PgPoolOptions::new()
+        .max_connections(8)
+        .acquire_timeout(Duration::from_secs(30))
+        .connect_with(options)
+        .await?)
+}

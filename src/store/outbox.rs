@@ -1,0 +1,660 @@
+//! The outbox: what is queued in the deciding transaction, claimed with a lease, attempted, and recorded.
+
+use serde::Serialize;
+
+use super::ledger::Act;
+use super::{StoreError, Tx, ids, on, on_set, strange};
+use crate::domain::delivery::{Outcome, Stage};
+use crate::domain::notice::NoticeKind;
+use crate::domain::{AttemptId, CaseId, DeliveryId, EmailAddress, Moment};
+
+/// A template kept by its content.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct TemplateId(pub i64);
+
+/// A delivery that is about to be queued.
+#[derive(Clone, PartialEq, Debug)]
+pub struct DeliveryDraft {
+    /// In which conversation.
+    pub thread: i64,
+    /// What it says.
+    pub kind: NoticeKind,
+    /// 1, unless the kind is said again in its thread.
+    pub seq: i64,
+    /// `mail`, or `mail.2` for a second address.
+    pub channel: String,
+    /// To whom.
+    pub recipient: EmailAddress,
+    /// By which template.
+    pub template: TemplateId,
+    /// What the letter says of its reader, as JSON.
+    pub facts: String,
+    /// Of the rendered bytes.
+    pub letter_hash: String,
+    /// The letter's Date.
+    pub queued_at: Moment,
+    /// Who is told first.
+    pub priority: i64,
+    /// Not before.
+    pub due_at: Moment,
+}
+
+/// A delivery that is ours to attempt.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Claim {
+    /// What is to be delivered.
+    pub delivery: Delivery,
+    /// The attempt that is written down already.
+    pub attempt: AttemptId,
+}
+
+/// A delivery with all that its letter is made from.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Delivery {
+    /// Its number.
+    pub id: DeliveryId,
+    /// In which conversation.
+    pub thread: i64,
+    /// What it says.
+    pub kind: NoticeKind,
+    /// 1, unless the kind is said again in its thread.
+    pub seq: i64,
+    /// `mail`, or `mail.2`.
+    pub channel: String,
+    /// To whom.
+    pub recipient: EmailAddress,
+    /// By which template.
+    pub template: TemplateId,
+    /// What the letter says of its reader, as JSON.
+    pub facts: String,
+    /// Of the rendered bytes.
+    pub letter_hash: String,
+    /// The letter's Date.
+    pub queued_at: Moment,
+    /// How many attempts there were, this one included.
+    pub attempts: i64,
+    /// When the first was made.
+    pub first_attempt_at: Moment,
+    /// Whether it was in doubt before.
+    pub possible_duplicate: bool,
+    /// The person's IANA zone.
+    pub zone: String,
+    /// The letters of the thread, in their order.
+    pub message_ids: String,
+}
+
+#[derive(sqlx::FromRow)]
+struct DeliveryRow {
+    id: i64,
+    thread_id: i64,
+    kind: String,
+    seq: i64,
+    channel: String,
+    recipient: String,
+    template_id: i64,
+    facts: String,
+    letter_hash: String,
+    queued_at: i64,
+    attempts: i64,
+    first_attempt_at: i64,
+    possible_duplicate: bool,
+    zone: String,
+    message_ids: String,
+}
+
+impl TryFrom<DeliveryRow> for Delivery {
+    type Error = StoreError;
+
+    fn try_from(row: DeliveryRow) -> Result<Self, StoreError> {
+        Ok(Self {
+            id: DeliveryId(row.id),
+            thread: row.thread_id,
+            kind: NoticeKind::from_word(&row.kind)
+                .ok_or_else(|| strange("deliveries", "kind", row.id))?,
+            seq: row.seq,
+            channel: row.channel,
+            recipient: EmailAddress::parse(&row.recipient)
+                .map_err(|_| strange("deliveries", "recipient", row.id))?,
+            template: TemplateId(row.template_id),
+            facts: row.facts,
+            letter_hash: row.letter_hash,
+            queued_at: Moment::from_micros(row.queued_at),
+            attempts: row.attempts,
+            first_attempt_at: Moment::from_micros(row.first_attempt_at),
+            possible_duplicate: row.possible_duplicate,
+            zone: row.zone,
+            message_ids: row.message_ids,
+        })
+    }
+}
+
+/// How an attempt ended, and what follows for its delivery.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Finished {
+    /// Which delivery.
+    pub delivery: DeliveryId,
+    /// In which conversation it stands.
+    pub thread: i64,
+    /// What it says.
+    pub kind: NoticeKind,
+    /// Which attempt.
+    pub attempt: AttemptId,
+    /// When it ended.
+    pub ended_at: Moment,
+    /// What it means.
+    pub outcome: Outcome,
+    /// How far it came.
+    pub stage: Stage,
+    /// The relay's code.
+    pub code: Option<u16>,
+    /// The relay's words, addresses masked.
+    pub reply: Option<String>,
+    /// What follows.
+    pub then: Undelivered,
+}
+
+/// What follows for a delivery after an attempt.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Undelivered {
+    /// Nothing: it is accepted.
+    No,
+    /// It comes back at this moment.
+    Again(Moment),
+    /// This address does not work.
+    Refused,
+    /// Time is up.
+    Expired,
+    /// A human being decides.
+    Stopped,
+}
+
+/// A thread that moves past a rung.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct Following {
+    /// Its number.
+    pub id: i64,
+    /// The rungs behind us, as JSON.
+    pub climbed: String,
+    /// When the next is due.
+    pub next_at: Option<i64>,
+    /// Of its letters, in their order.
+    pub message_ids: String,
+}
+
+/// What was found in flight after a crash.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize)]
+pub struct Recovered {
+    /// In doubt: they go out once more with the same bytes, marked for ever.
+    pub in_doubt: u64,
+    /// In doubt for the second time: a human being decides.
+    pub stopped: u64,
+}
+
+/// A bounce that named one of our deliveries.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Bounce {
+    /// Which.
+    pub delivery: DeliveryId,
+    /// `failed`, `delayed` or `unparsed`.
+    pub action: String,
+    /// Enhanced code.
+    pub status: Option<String>,
+    /// The other side's words, addresses masked.
+    pub reply: Option<String>,
+}
+
+/// One delivery's story: "did X get it?"
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct DeliveryStory {
+    /// Its number.
+    pub id: DeliveryId,
+    /// What it says.
+    pub kind: String,
+    /// To whom; masked when printed.
+    pub recipient: EmailAddress,
+    /// How far it is.
+    pub state: String,
+    /// When it was queued.
+    pub queued_at: Moment,
+    /// When it is due next.
+    pub due_at: Moment,
+    /// Whether it may have arrived twice.
+    pub possible_duplicate: bool,
+    /// Start, end, outcome, stage, code and reply of each attempt.
+    pub attempts: Vec<(
+        Moment,
+        Option<Moment>,
+        Option<String>,
+        Option<String>,
+        Option<i64>,
+        Option<String>,
+    )>,
+}
+
+impl Tx {
+    /// Keeps a template once, by its content.
+    pub async fn keep_template(
+        &mut self,
+        hash: &str,
+        kind: &str,
+        locale: &str,
+        source: &str,
+        now: Moment,
+    ) -> Result<TemplateId, StoreError> {
+        on!(self, db => sqlx::query("INSERT INTO templates (hash, kind, locale, source, kept_at) VALUES ($1, $2, $3, $4, $5) ON CONFLICT (hash) DO NOTHING")
+            .bind(hash).bind(kind).bind(locale).bind(source).bind(now.micros()).execute(db).await.map(|_| ()))?;
+        let (id,): (i64,) = on!(self, db => sqlx::query_as("SELECT id FROM templates WHERE hash = $1").bind(hash).fetch_one(db).await)?;
+        Ok(TemplateId(id))
+    }
+
+    /// The kind, locale and source of a template.
+    pub async fn template(
+        &mut self,
+        id: TemplateId,
+    ) -> Result<(String, String, String), StoreError> {
+        Ok(
+            on!(self, db => sqlx::query_as("SELECT kind, locale, source FROM templates WHERE id = $1").bind(id.0).fetch_one(db).await)?,
+        )
+    }
+
+    /// Queues deliveries; one that is queued already is not queued again. Returns how many are new.
+    pub async fn queue(&mut self, drafts: &[DeliveryDraft]) -> Result<u64, StoreError> {
+        #[derive(Serialize)]
+        struct Set<'a> {
+            thread_id: i64,
+            kind: &'static str,
+            seq: i64,
+            channel: &'a str,
+            recipient: &'a str,
+            template_id: i64,
+            facts: &'a str,
+            letter_hash: &'a str,
+            queued_at: i64,
+            priority: i64,
+            due_at: i64,
+        }
+        let sets: Vec<Set> = drafts
+            .iter()
+            .map(|draft| Set {
+                thread_id: draft.thread,
+                kind: draft.kind.word(),
+                seq: draft.seq,
+                channel: &draft.channel,
+                recipient: draft.recipient.expose(),
+                template_id: draft.template.0,
+                facts: &draft.facts,
+                letter_hash: &draft.letter_hash,
+                queued_at: draft.queued_at.micros(),
+                priority: draft.priority,
+                due_at: draft.due_at.micros(),
+            })
+            .collect();
+        Ok(on_set!(
+            self, &sets,
+            [thread_id bigint, kind text, seq bigint, channel text, recipient text, template_id bigint, facts text, letter_hash text, queued_at bigint, priority bigint, due_at bigint],
+            "INSERT INTO deliveries (thread_id, kind, seq, channel, recipient, template_id, facts, letter_hash, queued_at, priority, due_at, state, attempts, possible_duplicate)
+             SELECT thread_id, kind, seq, channel, recipient, template_id, facts, letter_hash, queued_at, priority, due_at, 'queued', 0, $2 FROM d WHERE true
+             ON CONFLICT (thread_id, kind, seq, channel) DO NOTHING",
+            sqlx::query, |query, db| query.bind(false).execute(db).await.map(|done| done.rows_affected())
+        )?)
+    }
+
+    /// How often `kind` was said in these threads so far.
+    pub async fn said(
+        &mut self,
+        threads: &[i64],
+        kind: NoticeKind,
+    ) -> Result<std::collections::HashMap<i64, i64>, StoreError> {
+        let rows: Vec<(i64, i64)> = on_set!(
+            self, &ids(threads.iter().copied()), [id bigint],
+            "SELECT d.id, MAX(x.seq) FROM d JOIN deliveries x ON x.thread_id = d.id AND x.kind = $2 GROUP BY d.id",
+            sqlx::query_as::<_, (i64, i64)>, |query, db| query.bind(kind.word()).fetch_all(db).await
+        )?;
+        Ok(rows.into_iter().collect())
+    }
+
+    /// Takes up to `limit` deliveries that are due, severest first, and writes their attempts: after the commit, and not
+    /// before, may a byte go out.
+    pub async fn claim(
+        &mut self,
+        limit: usize,
+        by: &str,
+        lease_until: Moment,
+        now: Moment,
+    ) -> Result<Vec<Claim>, StoreError> {
+        if limit == 0 {
+            return Ok(Vec::new());
+        }
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        // The one statement that differs on purpose: PostgreSQL's workers step around each other's rows.
+        macro_rules! claim {
+            ($lock:literal) => {
+                concat!(
+                    "UPDATE deliveries SET state = 'leased', lease_until = $3, lease_by = $2, attempts = attempts + 1, first_attempt_at = COALESCE(first_attempt_at, $1)
+                     WHERE id IN (SELECT id FROM deliveries WHERE state = 'queued' AND due_at <= $1 ORDER BY priority, due_at LIMIT $4 ", $lock, ") RETURNING id"
+                )
+            };
+        }
+        let claimed: Vec<(i64,)> = match self {
+            Tx::Sqlite(tx) => {
+                sqlx::query_as(claim!(""))
+                    .bind(now.micros())
+                    .bind(by)
+                    .bind(lease_until.micros())
+                    .bind(limit)
+                    .fetch_all(&mut **tx)
+                    .await?
+            }
+            Tx::Postgres(tx) => {
+                sqlx::query_as(claim!("FOR UPDATE SKIP LOCKED"))
+                    .bind(now.micros())
+                    .bind(by)
+                    .bind(lease_until.micros())
+                    .bind(limit)
+                    .fetch_all(&mut **tx)
+                    .await?
+            }
+        };
+        if claimed.is_empty() {
+            return Ok(Vec::new());
+        }
+        let claimed = ids(claimed.into_iter().map(|(id,)| id));
+        let attempts: Vec<(i64, i64)> = on_set!(
+            self, &claimed, [id bigint],
+            "INSERT INTO attempts (delivery_id, started_at) SELECT id, $2 FROM d RETURNING delivery_id, id",
+            sqlx::query_as::<_, (i64, i64)>, |query, db| query.bind(now.micros()).fetch_all(db).await
+        )?;
+        let attempts: std::collections::HashMap<i64, i64> = attempts.into_iter().collect();
+        let rows: Vec<DeliveryRow> = on_set!(
+            self, &claimed, [id bigint],
+            "SELECT x.id, x.thread_id, x.kind, x.seq, x.channel, x.recipient, x.template_id, x.facts, x.letter_hash, x.queued_at, x.attempts, x.first_attempt_at, x.possible_duplicate, t.zone, t.message_ids
+             FROM d JOIN deliveries x ON x.id = d.id JOIN threads t ON t.id = x.thread_id ORDER BY x.priority, x.id",
+            sqlx::query_as::<_, DeliveryRow>, |query, db| query.fetch_all(db).await
+        )?;
+        rows.into_iter()
+            .map(|row| {
+                let attempt = attempts
+                    .get(&row.id)
+                    .copied()
+                    .ok_or_else(|| strange("attempts", "delivery_id", row.id))?;
+                Ok(Claim {
+                    delivery: Delivery::try_from(row)?,
+                    attempt: AttemptId(attempt),
+                })
+            })
+            .collect()
+    }
+
+    /// Records how attempts ended. Whoever was told for the first time becomes notified; the ledger says so.
+    pub async fn record(&mut self, finished: &[Finished], now: Moment) -> Result<(), StoreError> {
+        if finished.is_empty() {
+            return Ok(());
+        }
+        #[derive(Serialize)]
+        struct Set<'a> {
+            id: i64,
+            attempt: i64,
+            state: &'static str,
+            due_at: Option<i64>,
+            ended_at: i64,
+            outcome: &'static str,
+            stage: &'static str,
+            code: Option<u16>,
+            reply: Option<&'a str>,
+            in_doubt: bool,
+        }
+        let sets: Vec<Set> = finished
+            .iter()
+            .map(|one| {
+                let (state, due_at) = match one.then {
+                    Undelivered::No => ("accepted", None),
+                    Undelivered::Again(at) => ("queued", Some(at.micros())),
+                    Undelivered::Refused => ("refused", None),
+                    Undelivered::Expired => ("expired", None),
+                    Undelivered::Stopped => ("stopped", None),
+                };
+                Set {
+                    id: one.delivery.0,
+                    attempt: one.attempt.0,
+                    state,
+                    due_at,
+                    ended_at: one.ended_at.micros(),
+                    outcome: one.outcome.word(),
+                    stage: one.stage.word(),
+                    code: one.code,
+                    reply: one.reply.as_deref(),
+                    in_doubt: one.outcome == Outcome::InDoubt,
+                }
+            })
+            .collect();
+        let changed = on_set!(
+            self, &sets, [id bigint, state text, due_at bigint, ended_at bigint, in_doubt boolean],
+            "UPDATE deliveries SET state = d.state, due_at = COALESCE(d.due_at, deliveries.due_at), lease_until = NULL, lease_by = NULL,
+                 ended_at = CASE WHEN d.state = 'queued' THEN NULL ELSE d.ended_at END, possible_duplicate = (possible_duplicate OR d.in_doubt)
+             FROM d WHERE deliveries.id = d.id AND deliveries.state = 'leased'",
+            sqlx::query, |query, db| query.execute(db).await.map(|done| done.rows_affected())
+        )?;
+        if changed != finished.len() as u64 {
+            return Err(StoreError::Lost {
+                table: "deliveries",
+                id: finished.first().map_or(0, |one| one.delivery.0),
+            });
+        }
+        on_set!(
+            self, &sets, [attempt bigint, ended_at bigint, outcome text, stage text, code bigint, reply text],
+            "UPDATE attempts SET ended_at = d.ended_at, outcome = d.outcome, stage = d.stage, code = d.code, reply = d.reply FROM d WHERE attempts.id = d.attempt",
+            sqlx::query, |query, db| query.execute(db).await.map(|_| ())
+        )?;
+        self.note_told(finished, now).await
+    }
+
+    async fn note_told(&mut self, finished: &[Finished], now: Moment) -> Result<(), StoreError> {
+        #[derive(Serialize)]
+        struct Told {
+            id: i64,
+            ended_at: i64,
+            act: &'static str,
+            detail: String,
+        }
+        let told: Vec<Told> = finished
+            .iter()
+            .filter(|one| one.then == Undelivered::No && one.kind != NoticeKind::Done)
+            .map(|one| Told {
+                id: one.thread,
+                ended_at: one.ended_at.micros(),
+                act: if one.kind.is_first() {
+                    "case.notified"
+                } else {
+                    "case.reminded"
+                },
+                detail: format!(
+                    "{{\"kind\":\"{}\",\"delivery\":{}}}",
+                    one.kind, one.delivery
+                ),
+            })
+            .collect();
+        if told.is_empty() {
+            return Ok(());
+        }
+        on_set!(
+            self, &told, [id bigint, ended_at bigint, act text, detail text],
+            "INSERT INTO ledger (at, actor, act, case_id, effective_at, detail) SELECT $2, 'bell', d.act, c.id, d.ended_at, d.detail FROM d JOIN cases c ON c.thread_id = d.id AND c.state <> 'closed'",
+            sqlx::query, |query, db| query.bind(now.micros()).execute(db).await.map(|_| ())
+        )?;
+        on_set!(
+            self, &told, [id bigint, ended_at bigint],
+            "UPDATE cases SET state = 'notified', notice_at = COALESCE(notice_at, d.ended_at), not_reached = NULL FROM d WHERE cases.thread_id = d.id AND cases.state = 'open'",
+            sqlx::query, |query, db| query.execute(db).await.map(|_| ())
+        )?;
+        Ok(())
+    }
+
+    /// Keeps the leases of what is in flight from running out while its relay is slow.
+    pub async fn extend_leases(
+        &mut self,
+        deliveries: &[DeliveryId],
+        lease_until: Moment,
+    ) -> Result<(), StoreError> {
+        on_set!(
+            self, &ids(deliveries.iter().map(|id| id.0)), [id bigint],
+            "UPDATE deliveries SET lease_until = $2 FROM d WHERE deliveries.id = d.id AND deliveries.state = 'leased'",
+            sqlx::query, |query, db| query.bind(lease_until.micros()).execute(db).await.map(|_| ())
+        )?;
+        Ok(())
+    }
+
+    /// Gives back claims of ours of which no byte has gone out.
+    pub async fn unclaim(
+        &mut self,
+        claims: &[Claim],
+        due_at: Moment,
+        now: Moment,
+    ) -> Result<(), StoreError> {
+        if claims.is_empty() {
+            return Ok(());
+        }
+        on_set!(
+            self, &ids(claims.iter().map(|claim| claim.delivery.id.0)), [id bigint],
+            "UPDATE deliveries SET state = 'queued', due_at = $2, lease_until = NULL, lease_by = NULL, attempts = attempts - 1 FROM d WHERE deliveries.id = d.id AND deliveries.state = 'leased'",
+            sqlx::query, |query, db| query.bind(due_at.micros()).execute(db).await.map(|_| ())
+        )?;
+        on_set!(
+            self, &ids(claims.iter().map(|claim| claim.attempt.0)), [id bigint],
+            "UPDATE attempts SET ended_at = $2, outcome = 'not_started' FROM d WHERE attempts.id = d.id",
+            sqlx::query, |query, db| query.bind(now.micros()).execute(db).await.map(|_| ())
+        )?;
+        Ok(())
+    }
+
+    /// Finds what a dead worker left in flight: its lease ran out, or it was ours (`by`) in a former life. It is in
+    /// doubt: sent once more at `again_at` with the same bytes and marked for ever; in doubt twice, a human decides.
+    pub async fn recover(
+        &mut self,
+        again_at: Moment,
+        now: Moment,
+    ) -> Result<Recovered, StoreError> {
+        let found: Vec<(i64, bool)> = on!(self, db => sqlx::query_as("SELECT id, possible_duplicate FROM deliveries WHERE state = 'leased' AND lease_until < $1 ORDER BY id LIMIT 10000")
+            .bind(now.micros()).fetch_all(db).await)?;
+        if found.is_empty() {
+            return Ok(Recovered::default());
+        }
+        let all = ids(found.iter().map(|(id, _)| *id));
+        on_set!(
+            self, &all, [id bigint],
+            "UPDATE attempts SET ended_at = $2, outcome = 'in_doubt' FROM d WHERE attempts.delivery_id = d.id AND attempts.ended_at IS NULL",
+            sqlx::query, |query, db| query.bind(now.micros()).execute(db).await.map(|_| ())
+        )?;
+        on_set!(
+            self, &all, [id bigint],
+            "UPDATE deliveries SET state = CASE WHEN possible_duplicate THEN 'stopped' ELSE 'queued' END, due_at = $2, lease_until = NULL, lease_by = NULL, possible_duplicate = $3
+             FROM d WHERE deliveries.id = d.id",
+            sqlx::query, |query, db| query.bind(again_at.micros()).bind(true).execute(db).await.map(|_| ())
+        )?;
+        let stopped = found.iter().filter(|(_, twice)| *twice).count() as u64;
+        let recovered = Recovered {
+            in_doubt: found.len() as u64 - stopped,
+            stopped,
+        };
+        let detail = serde_json::to_string(&recovered)?;
+        self.note(now, "bell", "deliveries.in_doubt", None, Some(&detail))
+            .await?;
+        Ok(recovered)
+    }
+
+    /// The next moment at which something is due, if anything is queued.
+    pub async fn next_due(&mut self) -> Result<Option<Moment>, StoreError> {
+        let (at,): (Option<i64>,) = on!(self, db => sqlx::query_as("SELECT MIN(due_at) FROM deliveries WHERE state = 'queued'").fetch_one(db).await)?;
+        Ok(at.map(Moment::from_micros))
+    }
+
+    /// How many deliveries are in each state.
+    pub async fn delivery_states(&mut self) -> Result<Vec<(String, i64)>, StoreError> {
+        Ok(
+            on!(self, db => sqlx::query_as("SELECT state, COUNT(*) FROM deliveries GROUP BY state ORDER BY state").fetch_all(db).await)?,
+        )
+    }
+
+    /// Writes down a bounce. A failure ends the delivery as bounced and takes back its cases' notice; returns the
+    /// threads whose person was not reached.
+    pub async fn bounce(
+        &mut self,
+        bounce: &Bounce,
+        now: Moment,
+    ) -> Result<Option<i64>, StoreError> {
+        on!(self, db => sqlx::query("INSERT INTO bounces (delivery_id, received_at, action, status, reply) VALUES ($1, $2, $3, $4, $5)")
+            .bind(bounce.delivery.0).bind(now.micros()).bind(&bounce.action).bind(bounce.status.as_deref()).bind(bounce.reply.as_deref()).execute(db).await.map(|_| ()))?;
+        if bounce.action == "delayed" {
+            return Ok(None);
+        }
+        let row: Option<(i64, String)> = on!(self, db => sqlx::query_as("UPDATE deliveries SET state = 'bounced', ended_at = $2 WHERE id = $1 AND state = 'accepted' RETURNING thread_id, kind")
+            .bind(bounce.delivery.0).bind(now.micros()).fetch_optional(db).await)?;
+        let Some((thread, kind)) = row else {
+            return Ok(None);
+        };
+        if NoticeKind::from_word(&kind) == Some(NoticeKind::Done) {
+            return Ok(None);
+        }
+        let cases: Vec<(i64,)> = on!(self, db => sqlx::query_as("UPDATE cases SET state = 'open', notice_at = NULL WHERE thread_id = $1 AND state = 'notified' RETURNING id").bind(thread).fetch_all(db).await)?;
+        let acts: Vec<Act> = cases
+            .iter()
+            .map(|(case,)| Act {
+                case_id: *case,
+                act: "case.bounced",
+                effective_at: None,
+                detail: Some(format!("{{\"delivery\":{}}}", bounce.delivery)),
+            })
+            .collect();
+        self.note_cases(now, "bell", &acts).await?;
+        Ok(Some(thread))
+    }
+
+    /// Whether a delivery exists.
+    pub async fn has_delivery(&mut self, id: DeliveryId) -> Result<bool, StoreError> {
+        let row: Option<(i64,)> = on!(self, db => sqlx::query_as("SELECT id FROM deliveries WHERE id = $1").bind(id.0).fetch_optional(db).await)?;
+        Ok(row.is_some())
+    }
+
+    /// The stories of a case's deliveries, oldest first.
+    pub async fn stories(&mut self, case: CaseId) -> Result<Vec<DeliveryStory>, StoreError> {
+        let rows: Vec<(i64, String, String, String, i64, i64, bool)> = on!(self, db => sqlx::query_as(
+            "SELECT x.id, x.kind, x.recipient, x.state, x.queued_at, x.due_at, x.possible_duplicate FROM deliveries x JOIN cases c ON c.thread_id = x.thread_id WHERE c.id = $1 ORDER BY x.id",
+        ).bind(case.0).fetch_all(db).await)?;
+        let mut stories = Vec::with_capacity(rows.len());
+        for (id, kind, recipient, state, queued_at, due_at, possible_duplicate) in rows {
+            let attempts: Vec<(
+                i64,
+                Option<i64>,
+                Option<String>,
+                Option<String>,
+                Option<i64>,
+                Option<String>,
+            )> = on!(self, db => sqlx::query_as(
+                "SELECT started_at, ended_at, outcome, stage, code, reply FROM attempts WHERE delivery_id = $1 ORDER BY id",
+            ).bind(id).fetch_all(db).await)?;
+            stories.push(DeliveryStory {
+                id: DeliveryId(id),
+                kind,
+                recipient: EmailAddress::parse(&recipient)
+                    .map_err(|_| strange("deliveries", "recipient", id))?,
+                state,
+                queued_at: Moment::from_micros(queued_at),
+                due_at: Moment::from_micros(due_at),
+                possible_duplicate,
+                attempts: attempts
+                    .into_iter()
+                    .map(|(start, end, outcome, stage, code, reply)| {
+                        (
+                            Moment::from_micros(start),
+                            end.map(Moment::from_micros),
+                            outcome,
+                            stage,
+                            code,
+                            reply,
+                        )
+                    })
+                    .collect(),
+            });
+        }
+        Ok(stories)
+    }
+}
