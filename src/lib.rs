@@ -5,4 +5,7 @@
 //!                             incident → posts
 //! ```
 
+pub mod clock;
+pub mod config;
 pub mod domain;
+pub mod logging;
