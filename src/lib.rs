@@ -6,5 +6,8 @@
 //! ```
 
 pub mod channels;
+pub mod clock;
+pub mod config;
 pub mod domain;
+pub mod logging;
 pub mod store;
