@@ -10,4 +10,5 @@ pub mod clock;
 pub mod config;
 pub mod domain;
 pub mod logging;
+pub mod messages;
 pub mod store;
