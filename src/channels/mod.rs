@@ -2,6 +2,7 @@
 
 pub mod discord;
 pub mod folder;
+pub mod inbox;
 pub mod smtp;
 
 use crate::domain::EmailAddress;
@@ -9,6 +10,7 @@ use crate::domain::delivery::{Answer, Cause, Outcome, Stage, outcome, ruling};
 
 pub use discord::{Discord, DiscordError, MessageId, Miss, StatusChannel, StatusLine, StatusPost};
 pub use folder::Folder;
+pub use inbox::{Arrived, Inbox, Incoming, Verdict};
 pub use smtp::{Connection, Limits, Login, Protection, Relay, RelayError, Smtp};
 
 /// What one attempt came to: how far it got, what was answered there, and what that means.
