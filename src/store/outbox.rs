@@ -6,7 +6,7 @@ use super::ledger::Act;
 use super::{StoreError, Tx, ids, on, on_set, strange};
 use crate::domain::delivery::{Outcome, Stage};
 use crate::domain::notice::NoticeKind;
-use crate::domain::{AttemptId, CaseId, DeliveryId, EmailAddress, Moment};
+use crate::domain::{AttemptId, CampaignId, CaseId, DeliveryId, EmailAddress, Moment};
 
 /// A template kept by its content.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -55,6 +55,8 @@ pub struct Delivery {
     pub id: DeliveryId,
     /// In which conversation.
     pub thread: i64,
+    /// Of which campaign.
+    pub campaign: CampaignId,
     /// What it says.
     pub kind: NoticeKind,
     /// 1, unless the kind is said again in its thread.
@@ -87,6 +89,7 @@ pub struct Delivery {
 struct DeliveryRow {
     id: i64,
     thread_id: i64,
+    campaign_id: i64,
     kind: String,
     seq: i64,
     channel: String,
@@ -109,6 +112,7 @@ impl TryFrom<DeliveryRow> for Delivery {
         Ok(Self {
             id: DeliveryId(row.id),
             thread: row.thread_id,
+            campaign: CampaignId(row.campaign_id),
             kind: NoticeKind::from_word(&row.kind)
                 .ok_or_else(|| strange("deliveries", "kind", row.id))?,
             seq: row.seq,
@@ -367,7 +371,7 @@ impl Tx {
         let attempts: std::collections::HashMap<i64, i64> = attempts.into_iter().collect();
         let rows: Vec<DeliveryRow> = on_set!(
             self, &claimed, [id bigint],
-            "SELECT x.id, x.thread_id, x.kind, x.seq, x.channel, x.recipient, x.template_id, x.facts, x.letter_hash, x.queued_at, x.attempts, x.first_attempt_at, x.possible_duplicate, t.zone, t.message_ids
+            "SELECT x.id, x.thread_id, x.kind, x.seq, x.channel, x.recipient, x.template_id, x.facts, x.letter_hash, x.queued_at, x.attempts, x.first_attempt_at, x.possible_duplicate, t.zone, t.message_ids, t.campaign_id
              FROM d JOIN deliveries x ON x.id = d.id JOIN threads t ON t.id = x.thread_id ORDER BY x.priority, x.id",
             sqlx::query_as::<_, DeliveryRow>, |query, db| query.fetch_all(db).await
         )?;

@@ -1,0 +1,251 @@
+//! App: store, messages, channels, policy and clock, wired from the config; what every step is handed.
+
+mod letters;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use anyhow::Context;
+use chrono_tz::Tz;
+use secrecy::ExposeSecret;
+
+use crate::channels::discord::{Discord, StatusChannel};
+use crate::channels::inbox::Inbox;
+use crate::channels::{Folder, Limits, Login, Outlet, Protection, Relay, Smtp};
+use crate::clock::Clock;
+use crate::config::{self, Config, RealmRules, RelayWay, StoreUrl};
+use crate::domain::calendar::{Calendar, parse_holidays};
+use crate::domain::delivery::Retries;
+use crate::domain::evidence::Rule;
+use crate::domain::finding::Category;
+use crate::domain::identity::Realm;
+use crate::domain::ladder::{Due, Ladder, Rung, Step, When};
+use crate::messages::{Constants, Messages, Sourced};
+use crate::store::Store;
+
+pub use letters::{Letters, Written};
+
+/// Everything a step needs. Cheap to share.
+#[derive(Debug)]
+pub struct App {
+    /// The time.
+    pub clock: Clock,
+    /// The config it was wired from.
+    pub config: Config,
+    /// The database.
+    pub store: Store,
+    /// How letters are made.
+    pub letters: Letters,
+    /// Where letters go.
+    pub outlet: Outlet,
+    /// Where bounces come back, if anywhere.
+    pub inbox: Option<Inbox>,
+    /// Where status posts go, if anywhere.
+    pub status: Option<StatusChannel>,
+    /// The site's working time.
+    pub calendar: Calendar,
+    /// When a delivery is tried again.
+    pub retries: Retries,
+    /// Who we are among the instances that share a database.
+    pub worker: String,
+}
+
+/// The app, and the same for tasks of its own.
+pub type Shared = Arc<App>;
+
+impl App {
+    /// Wires the config: reads texts and holidays, opens the database, prepares the channels. Connects to nothing else.
+    pub async fn build(config: Config, clock: Clock) -> anyhow::Result<Self> {
+        let calendar = calendar(&config)?;
+        let messages = Messages::load(None).context("loading the messages")?;
+        let constants = constants(&config);
+        let store = open_store(&config).await?;
+        let site_key = store.site_key().await?;
+        let letters = Letters::new(&config, messages, constants, site_key)?;
+        Ok(Self {
+            outlet: outlet(&config)?,
+            inbox: config.mail.maildir.clone().map(Inbox::new),
+            status: status(&config)?,
+            worker: format!("{}-{:08x}", std::process::id(), rand::random::<u32>()),
+            retries: Retries::default(),
+            clock,
+            config,
+            store,
+            letters,
+            calendar,
+        })
+    }
+
+    /// The names and the rule of a realm.
+    pub fn realm(&self, realm: &Realm) -> anyhow::Result<&RealmRules> {
+        self.config
+            .realms
+            .iter()
+            .find(|rules| rules.names.realm == *realm)
+            .with_context(|| format!("there is no [[realm]] named {realm} in the config"))
+    }
+
+    /// How evidence is weighed in a realm.
+    pub fn rule(&self, realm: &Realm) -> anyhow::Result<Rule> {
+        let rules = self.realm(realm)?;
+        Ok(Rule { skew: rules.skew, max_age: rules.evidence_max_age, exposes_sessions: rules.exposes_sessions, ..Rule::default() })
+    }
+
+    /// The ladder of a category, with what the config replaces.
+    pub fn ladder(&self, category: Category) -> Ladder {
+        ladder(category, self.config.ladders.of(category), self.config.organisation.texts.manager_line.is_some())
+    }
+
+    /// The working time in a person's zone; the site's if they have none or it is unknown.
+    pub fn calendar_in(&self, zone: Option<&str>) -> Calendar {
+        match zone.and_then(|zone| zone.parse::<Tz>().ok()) {
+            Some(zone) => self.calendar.in_zone(zone),
+            None => self.calendar.clone(),
+        }
+    }
+
+    /// Whether an operator of this name has a role. Without any [[operator]] nobody has.
+    pub fn has_role(&self, name: &str, role: config::Role) -> bool {
+        let folded = crate::domain::address::fold(name);
+        self.config.operators.iter().any(|operator| crate::domain::address::fold(&operator.name) == folded && operator.roles.contains(&role))
+    }
+
+    /// Whether the config knows an operator of this name.
+    pub fn is_operator(&self, name: &str) -> bool {
+        let folded = crate::domain::address::fold(name);
+        self.config.operators.iter().any(|operator| crate::domain::address::fold(&operator.name) == folded)
+    }
+}
+
+async fn open_store(config: &Config) -> anyhow::Result<Store> {
+    match &config.store {
+        StoreUrl::Sqlite(file) => {
+            let url = format!("sqlite://{}", file.display());
+            Store::open(&url, None).await.with_context(|| format!("opening {}", file.display()))
+        }
+        StoreUrl::Postgres { url, password } => {
+            Store::open(url, password.as_ref().map(ExposeSecret::expose_secret)).await.context("opening the PostgreSQL database that store.url names")
+        }
+    }
+}
+
+fn calendar(config: &Config) -> anyhow::Result<Calendar> {
+    let holidays = match &config.calendar.holidays {
+        Some(file) => {
+            let text = std::fs::read_to_string(file).with_context(|| format!("reading {}", file.display()))?;
+            parse_holidays(&text).with_context(|| format!("reading {}", file.display()))?
+        }
+        None => BTreeSet::new(),
+    };
+    Ok(Calendar::new(config.organisation.time_zone)
+        .with_window(config.calendar.send_from, config.calendar.send_until)?
+        .with_workdays(config.calendar.working_days.iter().copied())?
+        .with_holidays(holidays))
+}
+
+fn ladder(category: Category, over: &config::LadderOverride, tells_manager: bool) -> Ladder {
+    let mut ladder = Ladder::standard(category);
+    if let Some(days) = over.deadline_days {
+        ladder.due = Due::Day(days);
+    }
+    if over.reminder_days.is_some() || over.final_hours_before.is_some() {
+        let days = over.reminder_days.clone().unwrap_or_default();
+        ladder.steps.retain(|step| !step.rung.is_reminder());
+        let last_by_day = over.final_hours_before.is_none() && days.len() > 1;
+        let names = [Rung::Reminder1, Rung::Reminder2, Rung::ReminderFinal];
+        let last = days.len().saturating_sub(1);
+        ladder.steps.extend(days.iter().enumerate().filter_map(|(nth, day)| {
+            let rung = if last_by_day && nth == last { Rung::ReminderFinal } else { *names.get(nth)? };
+            Some(Step { rung, when: When::Day(*day) })
+        }));
+        if let Some(hours) = over.final_hours_before {
+            ladder.steps.push(Step { rung: Rung::ReminderFinal, when: When::HoursBeforeDeadline(hours) });
+        }
+    }
+    if let Some(days) = over.manager_days {
+        for step in ladder.steps.iter_mut().filter(|step| step.rung == Rung::Manager) {
+            step.when = When::DaysAfterDeadline(days);
+        }
+    }
+    if tells_manager { ladder } else { ladder.without_manager() }
+}
+
+fn constants(config: &Config) -> Constants {
+    let organisation = &config.organisation;
+    let texts = &organisation.texts;
+    let some = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
+    // Whoever sets one of these lines in the config vouches for it; the config file is the record.
+    let sourced = |line: &str| Sourced { text: line.to_owned(), evidence: "config".to_owned() };
+    let checked = texts.no_sign_line.starts_with("We have checked");
+    Constants {
+        org: organisation.name.clone(),
+        team: organisation.team.clone(),
+        signatory: organisation.signatory.clone(),
+        how_to_reset: texts.how_to_reset.clone(),
+        check_route: texts.check_route.clone(),
+        help_route: texts.help_route.clone(),
+        help_hours: some(&texts.help_hours),
+        in_person: some(&texts.in_person),
+        no_sign_line: checked.then(|| sourced(&texts.no_sign_line)),
+        authority_line: texts.authority_line.as_deref().map(sourced),
+        source_line: texts.source_line.as_deref().map(sourced),
+        changes_line: some(&texts.changes_line),
+        attack_when: some(&texts.attack_when),
+        audit_note: texts.audit_note.clone(),
+        consequence: texts.consequence.clone(),
+        manager_line: texts.manager_line.is_some(),
+        containment_line: texts.containment_line.clone(),
+        seen_when: some(&texts.seen_when),
+        next_contact: some(&texts.next_contact),
+        zone: organisation.time_zone,
+    }
+}
+
+fn outlet(config: &Config) -> anyhow::Result<Outlet> {
+    let relay = &config.mail.relay;
+    let smtp = match &relay.way {
+        RelayWay::Folder(dir) => return Ok(Outlet::Folder(Folder::new(dir))),
+        RelayWay::Smtp(smtp) => smtp,
+    };
+    let tls = match smtp.tls {
+        config::Tls::Starttls => Protection::StartTls,
+        config::Tls::Implicit => Protection::Implicit,
+        config::Tls::None => Protection::Nothing,
+    };
+    let hello = smtp.hello.clone().unwrap_or_else(host_name);
+    let mut to = Relay::new(smtp.host.clone(), smtp.port, tls, hello);
+    to.login = smtp.user.clone().zip(smtp.password.clone()).map(|(user, password)| Login { user, password });
+    to.ca_file.clone_from(&smtp.ca_file);
+    to.messages_per_connection = relay.messages_per_connection;
+    to.connection_age = relay.connection_age;
+    let timeouts = &relay.timeouts;
+    to.limits = Limits {
+        connect: timeouts.connect,
+        greeting: timeouts.greeting,
+        mail: timeouts.mail,
+        rcpt: timeouts.rcpt,
+        data: timeouts.data,
+        body: timeouts.block,
+        dot: timeouts.dot,
+        ..Limits::default()
+    };
+    Ok(Outlet::Smtp(Smtp::new(to).context("mail.relay")?))
+}
+
+/// What the machine calls itself; relays only log it.
+fn host_name() -> String {
+    match lettre::transport::smtp::extension::ClientId::default() {
+        lettre::transport::smtp::extension::ClientId::Domain(name) => name,
+        other => other.to_string(),
+    }
+}
+
+fn status(config: &Config) -> anyhow::Result<Option<StatusChannel>> {
+    Ok(match &config.discord {
+        None => None,
+        Some(config::Discord::Folder(dir)) => Some(StatusChannel::File(dir.clone())),
+        Some(config::Discord::Channel { channel_id, token, api_base }) => {
+            Some(StatusChannel::Discord(Discord::new(token, channel_id.get(), api_base.as_deref()).context("discord")?))
+        }
+    })
+}
