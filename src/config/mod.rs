@@ -87,7 +87,8 @@ pub struct Config {
 impl Config {
     /// Reads and checks a file. `env` looks up environment variables.
     pub fn load(path: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Self, ConfigErrors> {
-        let text = text_of(path)
+        let text = bytes_of(path)
+            .and_then(text_of)
             .map_err(|(line, text)| ConfigErrors::of_file(path.to_owned(), line, text))?;
         Self::from_text(&text, path, env)
     }
@@ -178,8 +179,10 @@ fn config(reader: &Reader<'_>, table: &DeTable<'_>, file: &Path, whole: bool) ->
     })
 }
 
-/// The text of a file, or what is wrong with the file as a whole, with a line if it has one.
-fn text_of(path: &Path) -> Result<String, (Option<usize>, String)> {
+/// What is wrong with a file as a whole, with a line if it has one.
+type Unfit = (Option<usize>, String);
+
+fn bytes_of(path: &Path) -> Result<Vec<u8>, Unfit> {
     let unread = |error: std::io::Error| {
         let text = match error.kind() {
             std::io::ErrorKind::NotFound => {
@@ -196,8 +199,13 @@ fn text_of(path: &Path) -> Result<String, (Option<usize>, String)> {
     file.take(LARGEST + 1)
         .read_to_end(&mut bytes)
         .map_err(unread)?;
+    Ok(bytes)
+}
+
+fn text_of(bytes: Vec<u8>) -> Result<String, Unfit> {
     if bytes.len() as u64 > LARGEST {
-        return Err((None, "it is larger than 1 MiB; name the config file".into()));
+        let text = "it is larger than 1 MiB, which no config is; name another file";
+        return Err((None, text.into()));
     }
     String::from_utf8(bytes).map_err(|error| {
         let good = error.utf8_error().valid_up_to();
