@@ -5,4 +5,5 @@
 //!                             incident → posts
 //! ```
 
+pub mod audit;
 pub mod domain;
