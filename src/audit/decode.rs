@@ -397,22 +397,8 @@ impl<R: Read> Lines<R> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::audit::tests::Trickle;
     use proptest::prelude::*;
-
-    /// Hands out `step` bytes at a time.
-    pub struct Trickle<'a> {
-        pub rest: &'a [u8],
-        pub step: usize,
-    }
-
-    impl Read for Trickle<'_> {
-        fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
-            let count = self.step.min(into.len()).min(self.rest.len());
-            into[..count].copy_from_slice(&self.rest[..count]);
-            self.rest = &self.rest[count..];
-            Ok(count)
-        }
-    }
 
     fn lines(bytes: &[u8], step: usize) -> Result<Vec<(String, bool)>, AuditError> {
         let bytes = Bytes::open(Trickle { rest: bytes, step }, None, CodePage::default())?;

@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 
 use super::decode::{byte_order_mark, container};
 use super::mapping::header;
-use super::{AuditError, Format, hashcat, hibp, john, mapped, nt};
+use super::{AuditError, Format, hashcat, hibp, john, nt, records};
 
 /// Bytes of a file that are looked at.
 pub const HEAD_BYTES: usize = 64 * 1024;
@@ -171,7 +171,7 @@ const DSINTERNALS: [&str; 6] = [
 ];
 
 fn json(start: &str, whole: bool) -> Result<Detected, Refusal> {
-    let folded = start.to_lowercase();
+    let folded = Zeroizing::new(start.to_lowercase());
     let has = |word: &str| folded.contains(&format!("\"{}\"", word.to_lowercase()));
     let all = |words: &[&str]| words.iter().all(|word| has(word));
     let not_read = |what| Err(Refusal::NotRead(what));
@@ -371,8 +371,8 @@ fn table(all: &[&str]) -> Result<Detected, Refusal> {
         .iter()
         .find(|line| !line.starts_with("#TYPE ") && !line.starts_with("sep="))
         .ok_or(Refusal::Unknown)?;
-    let delimiter = mapped::likely_delimiter(head.as_bytes());
-    let names: Vec<String> = mapped::cut(head.as_bytes(), delimiter)
+    let delimiter = records::likely_delimiter(head.as_bytes());
+    let names: Vec<String> = records::cut(head.as_bytes(), delimiter)
         .unwrap_or_default()
         .iter()
         .map(|cell| header(&String::from_utf8_lossy(cell)))

@@ -16,6 +16,7 @@ mod john;
 mod mapped;
 mod mapping;
 mod nt;
+mod records;
 #[cfg(test)]
 mod tests;
 

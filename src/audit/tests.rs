@@ -160,13 +160,17 @@ struct Made {
     skipped: BTreeMap<&'static str, u64>,
 }
 
+fn names(netbios: &str, dns: &str) -> RealmNames {
+    RealmNames {
+        realm: Realm(format!("ad:{netbios}")),
+        netbios: vec![netbios.into()],
+        dns: vec![dns.into()],
+    }
+}
+
 fn make(format: Format, items: &[Item]) -> Made {
     let directory = Directory::read(include_bytes!("../../tests/audits/directory.csv"));
-    let names = RealmNames {
-        realm: Realm("ad:PARL".into()),
-        netbios: vec!["PARL".into()],
-        dns: vec!["parl.example".into()],
-    };
+    let names = names("PARL", "parl.example");
     let mut made = Made::default();
     let mut seen = HashSet::new();
     for item in items {
@@ -333,6 +337,63 @@ fn the_times_of_a_mapped_table_are_those_of_its_zone() {
             assert!(times.contains(time), "{time}: {times:?}");
         }
     });
+}
+
+#[test]
+fn the_demo_has_forty_affected_accounts_of_all_four_categories() {
+    macro_rules! demo {
+        ($name:literal) => {
+            include_str!(concat!("../../tests/audits/demo/", $name))
+        };
+    }
+    let mapping = Mapping::parse(demo!("weak-passwords.mapping.toml")).unwrap();
+    let catalogue = Catalogue::parse(demo!("breaches.json")).unwrap();
+    let options = ReadOptions {
+        mapping: Some(&mapping),
+        catalogue: Some(&catalogue),
+        domain: Some("westbridge.example"),
+        ..ReadOptions::default()
+    };
+    let directory = Directory::read(demo!("directory.csv").as_bytes());
+    let names = names("WESTBRIDGE", "westbridge.example");
+    assert_eq!(mapping.realm.as_ref(), Some(&names.realm));
+    assert_eq!(directory.accounts.len(), 46);
+    let told = |format, text: &str| -> Vec<(i64, AuditRow)> {
+        let (items, summary) = read_all(format, text.as_bytes(), &options).unwrap();
+        assert_eq!((summary.rejects, summary.skipped), (0, 0));
+        assert_no_secret(&spilled(&items), "the demo");
+        let rows = items.into_iter().map(|item| match item {
+            Item::Row(row) => row,
+            Item::Reject(_) | Item::Skipped(_) => panic!("not a finding"),
+        });
+        rows.filter(|row| row.weakness.effect() == Effect::Tell)
+            .map(|row| match directory.find(&row, &names) {
+                Match::Account(id) => (id.0, row),
+                other => panic!("line {} is {other:?}", row.line),
+            })
+            .collect()
+    };
+    let first = told(Format::MappedCsv, demo!("weak-passwords.csv"));
+    let breaches = told(Format::HibpDomain, demo!("breacheddomain.json"));
+    let second = told(Format::MappedCsv, demo!("weak-passwords-2.csv"));
+    assert_eq!(first.len(), 30);
+    let affected: BTreeMap<i64, Option<_>> = first
+        .iter()
+        .chain(&breaches)
+        .map(|(id, row)| (*id, row.weakness.category()))
+        .collect();
+    assert_eq!(affected.len(), 40);
+    let categories: HashSet<_> = affected.values().flatten().collect();
+    assert_eq!(categories.len(), 4);
+    let weak_before: HashSet<i64> = first.iter().map(|(id, _)| *id).collect();
+    assert_eq!(second.len(), 2);
+    assert!(second.iter().all(|(id, _)| weak_before.contains(id)));
+    let newest = |rows: &[(i64, AuditRow)]| rows.iter().filter_map(|(_, row)| row.bad_as_of).max();
+    let days = newest(&second)
+        .unwrap()
+        .since(newest(&first).unwrap())
+        .num_days();
+    assert!((11..=12).contains(&days), "{days}");
 }
 
 /// Everything that leaves a reader, unmasked.
