@@ -1,4 +1,4 @@
-//! hashcat 6 and 7, `--show --username`: `user:hash:plaintext`, a line an account.
+//! hashcat 7, `--show --username`: `user:hash:plaintext`, a line an account.
 //!
 //! Only NT hashes (32 digits). The line is cut at its first two colons, and what follows is never looked at: it is the
 //! password. The tool's own words may be mixed in when its error stream went into the same file.

@@ -1,4 +1,4 @@
-//! John the Ripper 1.9 (jumbo), `--show`: `login:plaintext:` and the rest of the line that was cracked.
+//! John the Ripper (jumbo, any version), `--show`: `login:plaintext:` and the rest of the line that was cracked.
 //!
 //! The plaintext is raw, colons and all, so a line is read from its right end. What that end looks like (a dump, a
 //! `passwd` file, or nothing) is decided by the first line and holds for the file. The last line counts the others.
