@@ -5,6 +5,7 @@
 //!                             incident → posts
 //! ```
 
+pub mod audit;
 pub mod channels;
 pub mod clock;
 pub mod config;

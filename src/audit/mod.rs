@@ -1,0 +1,288 @@
+//! Audit: reads credential-audit files into findings and rejects, and drops the secrets they hold.
+//!
+//! [`detect`] proposes a format from a file's first 64 KiB; configuration wins over it. [`read`] streams the file and
+//! hands out items one by one, in memory that does not grow with the file. A password or a hash is dropped at its cell:
+//! no item, error or note has a field that could hold one, and buffers that held one are wiped.
+//!
+//! A file may name the same finding twice: the store's dedupe key merges them, so readers do not remember what they saw.
+//! Whether the keys of one line agree is decided at matching (`domain::identity::resolve`), which knows the directory.
+
+mod dates;
+mod decode;
+mod detect;
+mod hashcat;
+mod hibp;
+mod john;
+mod mapped;
+mod mapping;
+mod nt;
+mod records;
+#[cfg(test)]
+mod tests;
+
+use std::io::Read;
+
+use chrono_tz::Tz;
+
+use crate::domain::finding::{AuditRow, Reject, RejectReason};
+
+pub use decode::CodePage;
+pub use detect::{Detected, HEAD_BYTES, Refusal, detect};
+pub use hibp::{BadCatalogue, Breach, Catalogue};
+pub use mapping::{BadMapping, Mapping};
+
+/// A form of file that is read.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Format {
+    /// Any table, with a mapping file that says what its columns mean.
+    MappedCsv,
+    /// Have I Been Pwned's answer about a domain.
+    HibpDomain,
+    /// hashcat's `--show --username`.
+    HashcatShow,
+    /// John the Ripper's `--show`.
+    JohnShow,
+}
+
+impl Format {
+    /// All of them.
+    pub const ALL: [Self; 4] = [
+        Self::MappedCsv,
+        Self::HibpDomain,
+        Self::HashcatShow,
+        Self::JohnShow,
+    ];
+
+    /// The word that flags, the configuration and the database use.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::MappedCsv => "mapped_csv",
+            Self::HibpDomain => "hibp_domain",
+            Self::HashcatShow => "hashcat_show",
+            Self::JohnShow => "john_show",
+        }
+    }
+
+    /// The format that a word names.
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|format| format.word() == word)
+    }
+}
+
+impl std::fmt::Display for Format {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.word())
+    }
+}
+
+/// What the configuration of a source says about its files.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct ReadOptions<'a> {
+    /// What a table's columns mean. Needed for [`Format::MappedCsv`].
+    pub mapping: Option<&'a Mapping>,
+    /// The breaches there are. Needed for [`Format::HibpDomain`].
+    pub catalogue: Option<&'a Catalogue>,
+    /// The mail domain that was asked about. Needed for [`Format::HibpDomain`].
+    pub domain: Option<&'a str>,
+    /// The domain's security identifier: with it, a dump's relative ids name accounts for certain.
+    pub domain_sid: Option<&'a str>,
+    /// The zone of the auditor's clock. Without it a table's times without zone are UTC, and what a dump says about the
+    /// last change is not read: taken in a wrong zone it could close a case that is open.
+    pub time_zone: Option<Tz>,
+    /// What text is read as that is not UTF-8. Windows-1252 if nothing is said.
+    pub code_page: CodePage,
+}
+
+/// What a reader hands out.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Item {
+    /// A finding.
+    Row(AuditRow),
+    /// A line that could not be used and should be looked at.
+    Reject(Reject),
+    /// A line that says nothing about an account, as lines of this format may.
+    Skipped(Skip),
+}
+
+/// A line that is rightly left out.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Skip {
+    /// Line, or record, of the file, from 1.
+    pub line: u64,
+    /// Why.
+    pub reason: SkipReason,
+}
+
+/// Why a line is rightly left out.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub enum SkipReason {
+    /// The tool's own words, or a row of empty cells.
+    Noise,
+    /// The line that ends the listing.
+    Trailer,
+    /// A password without an account.
+    NoAccount,
+    /// The place of an LM hash that is not stored.
+    NoLmHash,
+    /// The mapping says that this verdict is none.
+    Ignored,
+    /// None of the row's flags is set.
+    NoFlag,
+}
+
+impl SkipReason {
+    /// The word that documents use.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Noise => "noise",
+            Self::Trailer => "trailer",
+            Self::NoAccount => "no_account",
+            Self::NoLmHash => "no_lm_hash",
+            Self::Ignored => "ignored",
+            Self::NoFlag => "no_flag",
+        }
+    }
+}
+
+/// What was in a file, once it has been read to its end.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct Summary {
+    /// Records of the file that speak about an account, usable or not.
+    pub records: u64,
+    /// Findings handed out.
+    pub rows: u64,
+    /// Lines that could not be used. Too many of them are the step's to refuse.
+    pub rejects: u64,
+    /// Lines rightly left out.
+    pub skipped: u64,
+    /// Something is missing: such a file never proves that somebody is not listed.
+    pub incomplete: bool,
+    /// What the operator should know, a sentence each, without a word of the file.
+    pub notes: Vec<String>,
+}
+
+/// Whoever takes the items wants no more of them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("reading was stopped")]
+pub struct Stop;
+
+/// Why a file cannot be read, or not to its end. Never quotes the file.
+#[derive(Debug, thiserror::Error)]
+pub enum AuditError {
+    /// It is not what it should be.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The system could not read it.
+    #[error("the file could not be read")]
+    Io(#[source] std::io::Error),
+    /// UTF-16 without its mark, or no text at all.
+    #[error(
+        "the file holds zero bytes and has no byte order mark: it is no text, or UTF-16 that has to be saved anew, as UTF-8"
+    )]
+    ZeroByte,
+    /// Something that the format needs is not configured.
+    #[error("{format} needs {what}")]
+    Needs {
+        /// The format.
+        format: Format,
+        /// What is missing.
+        what: &'static str,
+    },
+    /// The table's header cannot be read.
+    #[error("line {line}: {problem}")]
+    Header {
+        /// Line of the header.
+        line: u64,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+    /// The mapping names a column that the table does not have.
+    #[error(
+        "line {line}: the header has no column {column:?}, which the mapping names in {setting}"
+    )]
+    MissingColumn {
+        /// Line of the header.
+        line: u64,
+        /// The column, as the mapping writes it.
+        column: String,
+        /// Where the mapping names it.
+        setting: String,
+    },
+    /// The JSON is broken, or of another shape.
+    #[error("line {line}, column {column}: {problem}")]
+    Json {
+        /// Line.
+        line: usize,
+        /// Column.
+        column: usize,
+        /// What is wrong there.
+        problem: &'static str,
+    },
+    /// The file is what the service answers when it refuses.
+    #[error("this is the service's answer {status} to a request that it refused, and no result")]
+    ErrorAnswer {
+        /// HTTP status.
+        status: u64,
+    },
+    /// Whoever takes the items wants no more.
+    #[error(transparent)]
+    Stopped(#[from] Stop),
+}
+
+/// Reads `input` as `format` and hands each item to `emit`, in the order of the file.
+///
+/// Blocks; belongs on a thread that may. Items handed out before an error are good as far as they go, but the file was
+/// not read to its end: keep all of it or nothing.
+pub fn read(
+    format: Format,
+    input: impl Read,
+    options: &ReadOptions<'_>,
+    emit: &mut dyn FnMut(Item) -> Result<(), Stop>,
+) -> Result<Summary, AuditError> {
+    let mut sink = Sink {
+        emit,
+        summary: Summary::default(),
+    };
+    match format {
+        Format::MappedCsv => mapped::read(input, options, &mut sink)?,
+        Format::HibpDomain => hibp::read(input, options, &mut sink)?,
+        Format::HashcatShow => hashcat::read(input, options, &mut sink)?,
+        Format::JohnShow => john::read(input, options, &mut sink)?,
+    }
+    Ok(sink.summary)
+}
+
+/// Counts what goes out.
+struct Sink<'a> {
+    emit: &'a mut dyn FnMut(Item) -> Result<(), Stop>,
+    summary: Summary,
+}
+
+impl Sink<'_> {
+    fn record(&mut self) {
+        self.summary.records += 1;
+    }
+
+    fn row(&mut self, row: AuditRow) -> Result<(), AuditError> {
+        self.summary.rows += 1;
+        Ok((self.emit)(Item::Row(row))?)
+    }
+
+    fn reject(&mut self, line: u64, reason: RejectReason) -> Result<(), AuditError> {
+        self.summary.rejects += 1;
+        // Behind these, findings may have been lost that nobody knows of.
+        if matches!(reason, RejectReason::Truncated | RejectReason::TooLong) {
+            self.summary.incomplete = true;
+        }
+        Ok((self.emit)(Item::Reject(Reject { line, reason }))?)
+    }
+
+    fn skip(&mut self, line: u64, reason: SkipReason) -> Result<(), AuditError> {
+        self.summary.skipped += 1;
+        Ok((self.emit)(Item::Skipped(Skip { line, reason }))?)
+    }
+
+    fn note(&mut self, text: impl Into<String>) {
+        self.summary.notes.push(text.into());
+    }
+}

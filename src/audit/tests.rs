@@ -1,0 +1,696 @@
+//! Tests over whole files: the samples and what is expected of them, sentinels, and any bytes at all.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::io::Read;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::domain::address::{EmailAddress, fold};
+use crate::domain::finding::{Effect, dedupe_key};
+use crate::domain::identity::{Lookup, LookupKind, Match, Realm, RealmNames, resolve};
+use crate::domain::ids::AccountId;
+use crate::domain::person::AccountKind;
+
+/// Hands out `step` bytes at a time.
+pub(super) struct Trickle<'a> {
+    pub(super) rest: &'a [u8],
+    pub(super) step: usize,
+}
+
+impl Read for Trickle<'_> {
+    fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
+        let count = self.step.min(into.len()).min(self.rest.len());
+        into[..count].copy_from_slice(&self.rest[..count]);
+        self.rest = &self.rest[count..];
+        Ok(count)
+    }
+}
+
+/// All items of a file, and its summary, whose counts are checked on the way.
+pub(super) fn read_all(
+    format: Format,
+    bytes: &[u8],
+    options: &ReadOptions<'_>,
+) -> Result<(Vec<Item>, Summary), AuditError> {
+    let mut items = Vec::new();
+    let summary = read(format, bytes, options, &mut |item| {
+        items.push(item);
+        Ok(())
+    })?;
+    let count = |test: fn(&Item) -> bool| items.iter().filter(|item| test(item)).count() as u64;
+    assert_eq!(summary.rows, count(|item| matches!(item, Item::Row(_))));
+    assert_eq!(
+        summary.rejects,
+        count(|item| matches!(item, Item::Reject(_)))
+    );
+    assert_eq!(
+        summary.skipped,
+        count(|item| matches!(item, Item::Skipped(_)))
+    );
+    Ok((items, summary))
+}
+
+/// What became of each line, in a word.
+pub(super) fn outcomes(items: &[Item]) -> Vec<&'static str> {
+    items
+        .iter()
+        .map(|item| match item {
+            Item::Row(row) => row.weakness.text(),
+            Item::Reject(reject) => reject.reason.word(),
+            Item::Skipped(skip) => skip.reason.word(),
+        })
+        .collect()
+}
+
+macro_rules! sample {
+    ($name:literal) => {
+        (
+            $name,
+            include_bytes!(concat!("../../tests/audits/", $name)).as_slice(),
+        )
+    };
+}
+
+const MAPPING: &str = include_str!("../../tests/audits/generic-weak-accounts.mapping.toml");
+const BREACHES: &str = include_str!("../../tests/audits/hibp-breaches.json");
+
+const SAMPLES: [(Format, (&str, &[u8])); 5] = [
+    (Format::MappedCsv, sample!("generic-weak-accounts.csv")),
+    (Format::HibpDomain, sample!("hibp-breacheddomain.json")),
+    (Format::HashcatShow, sample!("hashcat-show-username.txt")),
+    (Format::JohnShow, sample!("john-show.txt")),
+    (Format::JohnShow, sample!("john-show-passwd.txt")),
+];
+
+fn with_options<T>(test: impl FnOnce(&ReadOptions<'_>) -> T) -> T {
+    let mapping = Mapping::parse(MAPPING).unwrap();
+    let catalogue = Catalogue::parse(BREACHES).unwrap();
+    test(&ReadOptions {
+        mapping: Some(&mapping),
+        catalogue: Some(&catalogue),
+        domain: Some("parl.example"),
+        domain_sid: None,
+        time_zone: Some(chrono_tz::Europe::London),
+        code_page: CodePage::default(),
+    })
+}
+
+/// One account of the sample directory.
+struct Account {
+    sam: String,
+    object_id: String,
+    kind: AccountKind,
+    enabled: bool,
+}
+
+struct Directory {
+    accounts: Vec<Account>,
+    index: HashMap<Lookup, Vec<AccountId>>,
+}
+
+impl Directory {
+    fn read(csv: &[u8]) -> Self {
+        let mut index: HashMap<Lookup, Vec<AccountId>> = HashMap::new();
+        let mut accounts = Vec::new();
+        let mut table = csv::Reader::from_reader(csv);
+        for row in table.deserialize::<HashMap<String, String>>() {
+            let row = row.unwrap();
+            let id = AccountId(accounts.len() as i64);
+            let mut keys = BTreeSet::from([
+                (LookupKind::ObjectId, fold(&row["object_id"])),
+                (LookupKind::Sid, fold(&row["sid"])),
+                (LookupKind::Sam, fold(&row["sam"])),
+                (LookupKind::Upn, fold(&row["upn"])),
+            ]);
+            for address in row["aliases"]
+                .split([' ', '|', ';'])
+                .chain([row["mail"].as_str()])
+            {
+                if let Ok(address) = EmailAddress::parse(address) {
+                    keys.insert((LookupKind::Email, address.folded()));
+                }
+            }
+            for (kind, key) in keys.into_iter().filter(|(_, key)| !key.is_empty()) {
+                index.entry(Lookup { kind, key }).or_default().push(id);
+            }
+            accounts.push(Account {
+                sam: row["sam"].clone(),
+                object_id: row["object_id"].clone(),
+                kind: AccountKind::from_word(&row["kind"]).unwrap(),
+                enabled: row["enabled"] == "true",
+            });
+        }
+        Self { accounts, index }
+    }
+
+    fn find(&self, row: &AuditRow, names: &RealmNames) -> Match {
+        resolve(&row.keys, names, true, |lookup| {
+            self.index.get(lookup).map_or(&[][..], Vec::as_slice)
+        })
+    }
+}
+
+/// What is made of a file: findings as `account,reason,detail,route`, counts, and what was left out.
+#[derive(Default)]
+struct Made {
+    findings: BTreeSet<[String; 4]>,
+    counts: BTreeMap<String, u64>,
+    accounts: BTreeMap<&'static str, HashSet<String>>,
+    skipped: BTreeMap<&'static str, u64>,
+}
+
+fn names(netbios: &str, dns: &str) -> RealmNames {
+    RealmNames {
+        realm: Realm(format!("ad:{netbios}")),
+        netbios: vec![netbios.into()],
+        dns: vec![dns.into()],
+    }
+}
+
+fn make(format: Format, items: &[Item]) -> Made {
+    let directory = Directory::read(include_bytes!("../../tests/audits/directory.csv"));
+    let names = names("PARL", "parl.example");
+    let mut made = Made::default();
+    let mut seen = HashSet::new();
+    for item in items {
+        let row = match item {
+            Item::Row(row) => row,
+            Item::Reject(reject) => {
+                *made.skipped.entry(reject.reason.word()).or_default() += 1;
+                continue;
+            }
+            Item::Skipped(skip) => {
+                *made.skipped.entry(skip.reason.word()).or_default() += 1;
+                continue;
+            }
+        };
+        let account = match directory.find(row, &names) {
+            Match::Account(id) => Some(&directory.accounts[id.0 as usize]),
+            Match::Nobody | Match::Ambiguous if row.history_unless_known => {
+                *made.skipped.entry("history").or_default() += 1;
+                continue;
+            }
+            Match::Nobody | Match::Ambiguous => None,
+            Match::Conflict => {
+                *made.skipped.entry("conflicting_keys").or_default() += 1;
+                continue;
+            }
+        };
+        let key = dedupe_key(
+            format.word(),
+            &names.realm,
+            account.map(|account| account.object_id.as_str()),
+            &row.keys[0],
+            row.weakness,
+            row.detail.as_deref(),
+        );
+        if !seen.insert(key) {
+            let word = match format {
+                Format::HibpDomain => "duplicate_after_match",
+                Format::MappedCsv | Format::HashcatShow | Format::JohnShow => "duplicate",
+            };
+            *made.skipped.entry(word).or_default() += 1;
+            continue;
+        }
+        let severity = row
+            .severity
+            .unwrap_or(row.weakness.default_severity(AccountKind::Person));
+        let route = match (row.weakness.effect_at(severity), account) {
+            (Effect::Record, _) => "none",
+            (Effect::Tell, None) => "unmatched",
+            (Effect::Tell, Some(account)) if account.kind != AccountKind::Person => "owner",
+            (Effect::Tell, Some(account)) if account.enabled => "mail",
+            (Effect::Tell, Some(_)) => "disabled",
+        };
+        let name = account.map_or(row.keys[0].given.clone(), |account| account.sam.clone());
+        made.accounts.entry(route).or_default().insert(name.clone());
+        *made.counts.entry(row.weakness.text().into()).or_default() += 1;
+        made.findings.insert([
+            name,
+            row.weakness.text().into(),
+            row.detail.clone().unwrap_or_default(),
+            route.into(),
+        ]);
+    }
+    made
+}
+
+fn expected_findings(file: &str) -> BTreeSet<[String; 4]> {
+    csv::Reader::from_reader(include_bytes!("../../tests/audits/expected-findings.csv").as_slice())
+        .deserialize::<(String, String, String, String, String)>()
+        .map(Result::unwrap)
+        .filter(|row| row.0.trim_start_matches("unverified/") == file)
+        .map(|(_, account, reason, detail, route)| [account, reason, detail, route])
+        .collect()
+}
+
+/// Compares what was made of a sample with all that is expected of it.
+fn check(file: &str, expected_as: &str, format: Format, items: &[Item], summary: &Summary) {
+    let made = make(format, items);
+    let findings = expected_findings(file);
+    assert!(!findings.is_empty(), "nothing is expected of {file}");
+    assert_eq!(made.findings, findings, "{file}");
+    let expected: serde_json::Value =
+        serde_json::from_slice(include_bytes!("../../tests/audits/expected.json")).unwrap();
+    let expected = &expected[expected_as];
+    assert_eq!(
+        serde_json::to_value(&made.counts).unwrap(),
+        expected["findings"],
+        "{file}"
+    );
+    assert_eq!(
+        serde_json::to_value(&made.skipped).unwrap(),
+        expected["skipped"],
+        "{file}"
+    );
+    for (route, count) in expected["accounts"].as_object().unwrap() {
+        let found = made.accounts.get(route.as_str()).map_or(0, HashSet::len) as u64;
+        assert_eq!(Some(found), count.as_u64(), "{file}: {route}");
+    }
+    if let Some(records) = expected["records"].as_u64() {
+        assert_eq!(summary.records, records, "{file}");
+    }
+    if let Some(pairs) = expected["pairs"].as_u64() {
+        assert_eq!(summary.rows, pairs, "{file}");
+    }
+}
+
+#[test]
+fn every_sample_gives_exactly_the_findings_that_are_expected_of_it() {
+    with_options(|options| {
+        for (format, (name, bytes)) in SAMPLES {
+            let (items, summary) = read_all(format, bytes, options).unwrap();
+            check(name, name, format, &items, &summary);
+            assert_eq!(
+                summary.incomplete,
+                name == "hashcat-show-username.txt",
+                "{name}"
+            );
+            assert!(summary.notes.is_empty(), "{name}: {:?}", summary.notes);
+            let seen = detect(&bytes[..bytes.len().min(HEAD_BYTES)]).unwrap();
+            assert_eq!(seen.format, format, "{name}: {}", seen.reason);
+        }
+    });
+}
+
+#[test]
+fn a_wide_table_gives_a_finding_a_flag() {
+    let mapping = Mapping::parse(
+        "[columns]\nemail = \"Email\"\naccount = \"User Name\"\n\
+         [flags]\ntrue_values = [\"Yes\"]\n\"Weak Password\" = \"weak/dictionary\"\n\"Shared Password\" = \"weak/shared\"\n\
+         \"Clear Text Password\" = \"hygiene/cleartext_stored\"\n\"Empty Password\" = \"weak/empty\"\n\
+         \"Password Never Expires\" = \"hygiene/never_expires\"\n",
+    )
+    .unwrap();
+    let options = ReadOptions {
+        mapping: Some(&mapping),
+        ..ReadOptions::default()
+    };
+    let bytes = include_bytes!("../../tests/audits/knowbe4-wpt.csv");
+    let (items, summary) = read_all(Format::MappedCsv, bytes, &options).unwrap();
+    check(
+        "knowbe4-wpt.csv",
+        "unverified/knowbe4-wpt.csv",
+        Format::MappedCsv,
+        &items,
+        &summary,
+    );
+}
+
+#[test]
+fn the_times_of_a_mapped_table_are_those_of_its_zone() {
+    with_options(|options| {
+        let (items, _) = read_all(Format::MappedCsv, SAMPLES[0].1.1, options).unwrap();
+        let times: BTreeSet<String> = items
+            .iter()
+            .filter_map(|item| match item {
+                Item::Row(row) => row.bad_as_of.map(|at| at.to_string()),
+                Item::Reject(_) | Item::Skipped(_) => None,
+            })
+            .collect();
+        for time in [
+            "2026-02-05T03:05:00Z",
+            "2026-02-06T22:59:59Z",
+            "2025-12-01T22:59:59Z",
+        ] {
+            assert!(times.contains(time), "{time}: {times:?}");
+        }
+    });
+}
+
+#[test]
+fn the_demo_has_forty_affected_accounts_of_all_four_categories() {
+    macro_rules! demo {
+        ($name:literal) => {
+            include_str!(concat!("../../tests/audits/demo/", $name))
+        };
+    }
+    let mapping = Mapping::parse(demo!("weak-passwords.mapping.toml")).unwrap();
+    let catalogue = Catalogue::parse(demo!("breaches.json")).unwrap();
+    let options = ReadOptions {
+        mapping: Some(&mapping),
+        catalogue: Some(&catalogue),
+        domain: Some("westbridge.example"),
+        ..ReadOptions::default()
+    };
+    let directory = Directory::read(demo!("directory.csv").as_bytes());
+    let names = names("WESTBRIDGE", "westbridge.example");
+    assert_eq!(mapping.realm.as_ref(), Some(&names.realm));
+    assert_eq!(directory.accounts.len(), 46);
+    let told = |format, text: &str| -> Vec<(i64, AuditRow)> {
+        let (items, summary) = read_all(format, text.as_bytes(), &options).unwrap();
+        assert_eq!((summary.rejects, summary.skipped), (0, 0));
+        assert_no_secret(&spilled(&items), "the demo");
+        let rows = items.into_iter().map(|item| match item {
+            Item::Row(row) => row,
+            Item::Reject(_) | Item::Skipped(_) => panic!("not a finding"),
+        });
+        rows.filter(|row| row.weakness.effect() == Effect::Tell)
+            .map(|row| match directory.find(&row, &names) {
+                Match::Account(id) => (id.0, row),
+                other => panic!("line {} is {other:?}", row.line),
+            })
+            .collect()
+    };
+    let first = told(Format::MappedCsv, demo!("weak-passwords.csv"));
+    let breaches = told(Format::HibpDomain, demo!("breacheddomain.json"));
+    let second = told(Format::MappedCsv, demo!("weak-passwords-2.csv"));
+    assert_eq!(first.len(), 30);
+    let affected: BTreeMap<i64, Option<_>> = first
+        .iter()
+        .chain(&breaches)
+        .map(|(id, row)| (*id, row.weakness.category()))
+        .collect();
+    assert_eq!(affected.len(), 40);
+    let categories: HashSet<_> = affected.values().flatten().collect();
+    assert_eq!(categories.len(), 4);
+    let weak_before: HashSet<i64> = first.iter().map(|(id, _)| *id).collect();
+    assert_eq!(second.len(), 2);
+    assert!(second.iter().all(|(id, _)| weak_before.contains(id)));
+    let newest = |rows: &[(i64, AuditRow)]| rows.iter().filter_map(|(_, row)| row.bad_as_of).max();
+    let days = newest(&second)
+        .unwrap()
+        .since(newest(&first).unwrap())
+        .num_days();
+    assert!((11..=12).contains(&days), "{days}");
+}
+
+/// Everything that leaves a reader, unmasked.
+fn spilled(items: &[Item]) -> String {
+    let mut text = format!("{items:?}");
+    for item in items {
+        if let Item::Row(row) = item {
+            for key in &row.keys {
+                text.push('\n');
+                text.push_str(&key.given);
+            }
+        }
+    }
+    text
+}
+
+fn assert_no_secret(text: &str, file: &str) {
+    for canary in [
+        "FAKE-", "FAKE:", "FAKE ", "46414b45", "46414B45", "RkFLR", "PASSWOR",
+    ] {
+        assert!(!text.contains(canary), "{file} lets {canary} through");
+    }
+    assert!(!nt::holds_hash(text), "{file} lets a hash through");
+}
+
+#[test]
+fn no_secret_of_any_sample_leaves_a_reader_wherever_the_file_is_cut() {
+    with_options(|options| {
+        for (format, (name, bytes)) in SAMPLES {
+            assert!(name.starts_with("hibp") || String::from_utf8_lossy(bytes).contains("FAKE"));
+            for length in (0..bytes.len()).step_by(13).chain([bytes.len()]) {
+                match read_all(format, &bytes[..length], options) {
+                    Ok((items, summary)) => {
+                        assert_no_secret(&spilled(&items), name);
+                        assert_no_secret(&format!("{summary:?}"), name);
+                    }
+                    Err(error) => assert_no_secret(&format!("{error:?} {error}"), name),
+                }
+            }
+        }
+    });
+}
+
+#[test]
+fn no_secret_leaves_a_reader_that_was_given_a_file_of_another_format() {
+    with_options(|options| {
+        let files = OTHERS
+            .iter()
+            .map(|(file, _)| *file)
+            .chain(SAMPLES.map(|(_, file)| file));
+        for (name, bytes) in files {
+            assert_no_secret(&format!("{:?}", detect(bytes)), name);
+            // A bare "name:password" of John is the one form that almost any line has: it is only read when asked for.
+            for format in [Format::MappedCsv, Format::HibpDomain, Format::HashcatShow] {
+                match read_all(format, bytes, options) {
+                    Ok((items, _)) => assert_no_secret(&spilled(&items), name),
+                    Err(error) => assert_no_secret(&format!("{error:?} {error}"), name),
+                }
+            }
+        }
+        for (name, bytes) in [OTHERS[POTFILE].0, OTHERS[JOHN_POT].0] {
+            let (items, _) = read_all(Format::JohnShow, bytes, options).unwrap();
+            assert_no_secret(&spilled(&items), name);
+        }
+    });
+}
+
+macro_rules! other {
+    ($name:literal, $expected:literal) => {
+        (
+            (
+                $name,
+                include_bytes!(concat!("../../tests/audits/others/", $name)).as_slice(),
+            ),
+            $expected,
+        )
+    };
+}
+
+const POTFILE: usize = 0;
+const JOHN_POT: usize = 1;
+
+/// Files of formats that are not read, and what is said of each.
+const OTHERS: [((&str, &[u8]), &str); 32] = [
+    other!("hashcat.potfile", "a potfile"),
+    other!("john.pot", "a potfile"),
+    other!("pwned-passwords-ntlm.txt", "a list of leaked hashes"),
+    other!("secretsdump.ntds", "a dump of hashes"),
+    other!("secretsdump-stdout.txt", "a dump of hashes"),
+    other!("pwdump.txt", "a dump of hashes"),
+    other!("hashcat-outfile.jsonl", "a hashcat outfile"),
+    other!("hibp-domain-report.json", "a downloaded Have I Been Pwned"),
+    other!("hibp-stealerlogs-emaildomain.json", "stealer logs"),
+    other!(
+        "dsinternals-report.txt",
+        "a DSInternals password quality report"
+    ),
+    other!(
+        "dsinternals-report-legacy.txt",
+        "a DSInternals password quality report"
+    ),
+    other!("dsinternals-object.json", "a DSInternals result"),
+    other!("dsinternals-object-depth.json", "a DSInternals result"),
+    other!("dsinternals-weak-names.txt", "a list of account names"),
+    other!("dsinternals-bad-export.csv", "names of types"),
+    other!("dsinternals-bad-strings.csv", "one column \"Length\""),
+    other!(
+        "passwordsolution-quality.csv",
+        "a PasswordSolution quality table"
+    ),
+    other!("netexec-spray.txt", "NetExec"),
+    other!("netexec-spray.log", "NetExec"),
+    other!("entra-riskyusers.json", "a list of Entra risky users"),
+    other!("entra-riskyusers-export.csv", "a list of Entra risky users"),
+    other!(
+        "entra-riskdetections.json",
+        "a list of Entra risk detections"
+    ),
+    other!("entra-signins.csv", "a list of Entra sign-ins"),
+    other!("okta-systemlog.json", "an Okta system log"),
+    other!("google-alerts.json", "a Google Workspace log"),
+    other!("google-login-activities.json", "a Google Workspace log"),
+    other!("dovecot.log", "a mail or system log"),
+    other!("iis-exchange.log", "an IIS log"),
+    other!("windows-security-events.xml", "a Windows security log"),
+    other!("stix-bundle.json", "a STIX bundle"),
+    other!("ocsf-events.jsonl", "a list of OCSF events"),
+    other!("intelmq-events.jsonl", "a list of IntelMQ events"),
+];
+
+#[test]
+fn files_of_other_formats_are_named_and_not_read() {
+    for ((name, bytes), expected) in OTHERS {
+        match detect(&bytes[..bytes.len().min(HEAD_BYTES)]) {
+            Err(refusal) => assert!(refusal.to_string().contains(expected), "{name}: {refusal}"),
+            Ok(seen) => panic!("{name} passes for {seen:?}"),
+        }
+    }
+}
+
+#[test]
+fn files_that_are_nothing_of_the_kind_are_refused_with_a_reason() {
+    let cases: [(&[u8], &str); 14] = [
+        (b"", "empty"),
+        (b"\xEF\xBB\xBF\r\n \n", "empty"),
+        (b"\x1f\x8b\x08\x00", "gzip"),
+        (b"PK\x03\x04....", "ZIP"),
+        (b"SQLite format 3\x00", "SQLite"),
+        (b"a\0b\0c\0", "UTF-16"),
+        (b"\xFF\xFE\0\0a\0\0\0", "zero bytes"),
+        (
+            b"\r\n<!DOCTYPE html><html><title>Sign in</title>",
+            "HTML page",
+        ),
+        (b"<?xml version='1.0'?><x/>", "no format"),
+        (
+            b"{\"statusCode\":429,\"message\":\"Rate limit is exceeded.\"}",
+            "an error that the service",
+        ),
+        (b"{\"a\":1}", "no format"),
+        (b"hello", "no format"),
+        (b"root:x:0:0:root:/root:/bin/bash\n", "a passwd file"),
+        (b"[]", "no format"),
+    ];
+    for (bytes, expected) in cases {
+        let refusal = detect(bytes).unwrap_err().to_string();
+        assert!(refusal.contains(expected), "{bytes:?}: {refusal}");
+    }
+}
+
+#[test]
+fn small_files_of_each_format_are_recognised() {
+    let cases: [(&[u8], Format); 6] = [
+        (b"{}", Format::HibpDomain),
+        (b"{\"ada\":[\"PlumMail\"]", Format::HibpDomain),
+        (
+            b"ada:NO PASSWORD\n\n1 password hash cracked, 0 left\n",
+            Format::JohnShow,
+        ),
+        (
+            b"ada:e4c62a4c4febfe31cdb0ba3e3a8f0235:FAKE-x",
+            Format::HashcatShow,
+        ),
+        (b"sep=;\r\nName;Mail\r\n", Format::MappedCsv),
+        (b"\xFF\xFEM\0a\0i\0l\0,\0L\0o\0g\0i\0n\0", Format::MappedCsv),
+    ];
+    for (bytes, format) in cases {
+        assert_eq!(detect(bytes).unwrap().format, format, "{bytes:?}");
+    }
+}
+
+#[test]
+fn every_reader_refuses_an_archive_a_zero_byte_and_where_it_matters_an_empty_file() {
+    with_options(|options| {
+        for format in Format::ALL {
+            let of =
+                |bytes: &[u8]| read_all(format, bytes, options).map_err(|error| error.to_string());
+            assert!(
+                of(b"\x1f\x8b\x08\x00").unwrap_err().contains("gzip"),
+                "{format}"
+            );
+            assert!(
+                of(b"{a\0b\0c\0").unwrap_err().contains("zero bytes"),
+                "{format}"
+            );
+            assert_eq!(of(b"").is_ok(), format == Format::HibpDomain, "{format}");
+            assert_eq!(Format::from_word(format.word()), Some(format));
+        }
+    });
+}
+
+#[test]
+fn mixed_line_ends_and_encodings_change_nothing() {
+    with_options(|options| {
+        for (format, (name, bytes)) in [SAMPLES[2], SAMPLES[3], SAMPLES[4]] {
+            let (plain, _) = read_all(format, bytes, options).unwrap();
+            let text = std::str::from_utf8(bytes).unwrap();
+            let mixed: String = text
+                .split_inclusive('\n')
+                .enumerate()
+                .map(|(nth, line)| match line.strip_suffix('\n') {
+                    Some(line) if nth % 2 == 0 => format!("{line}\r\n"),
+                    Some(_) | None => line.to_owned(),
+                })
+                .collect();
+            let wide: Vec<u8> = std::iter::once(0xFEFF)
+                .chain(mixed.encode_utf16())
+                .flat_map(u16::to_le_bytes)
+                .collect();
+            assert_eq!(
+                read_all(format, mixed.as_bytes(), options).unwrap().0,
+                plain,
+                "{name}"
+            );
+            assert_eq!(read_all(format, &wide, options).unwrap().0, plain, "{name}");
+            assert_eq!(detect(&wide).unwrap().format, format, "{name}");
+        }
+    });
+}
+
+#[test]
+fn whoever_takes_the_items_can_stop_the_reader() {
+    with_options(|options| {
+        for (format, (name, bytes)) in SAMPLES {
+            let mut taken = 0;
+            let result = read(format, bytes, options, &mut |_| {
+                taken += 1;
+                if taken == 3 { Err(Stop) } else { Ok(()) }
+            });
+            assert!(
+                matches!(result, Err(AuditError::Stopped(Stop))),
+                "{name}: {result:?}"
+            );
+            assert_eq!(taken, 3, "{name}");
+        }
+    });
+}
+
+/// Bytes that look a little like something, so that more than the first check is reached.
+fn likely_bytes() -> impl Strategy<Value = Vec<u8>> {
+    let piece = prop_oneof![
+        3 => proptest::collection::vec(any::<u8>(), 0..12),
+        6 => proptest::sample::select(vec![
+            ":", ";", ",", "\"", "\n", "\r\n", "{", "}", "[", "]", "\\", "$NT$", ":::", "NO PASSWORD", "?", "ada",
+            "31d6cfe0d16ae931b73c59d7e0c089c0", "e4c62a4c4febfe31cdb0ba3e3a8f0235", "1103", "_history0", "\u{FEFF}",
+            "1 password hash cracked, 0 left", "Name;E-Mail;Login;Befund;Gefunden am;Passwort;Bemerkung\n", "sep=;\n",
+            "schwach", "05.02.2026 04:05", "a@b.example", "[\"PlumMail\"]", "\"ada\":", "#TYPE x", "\0", "(pwdLastSet=",
+            "2026-02-05 04:05)", "\u{FFFD}",
+        ]).prop_map(|text| text.as_bytes().to_vec()),
+        1 => Just(b"\xFF\xFE".to_vec()),
+    ];
+    proptest::collection::vec(piece, 0..40).prop_map(|pieces| pieces.concat())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(96))]
+
+    #[test]
+    fn any_bytes_give_items_or_an_error_and_never_a_panic(bytes in likely_bytes(), step in 1usize..70) {
+        let _ = detect(&bytes);
+        with_options(|options| {
+            for format in Format::ALL {
+                let whole = read_all(format, &bytes, options);
+                let mut items = Vec::new();
+                let input = Trickle { rest: &bytes, step };
+                let pieces = read(format, input, options, &mut |item| { items.push(item); Ok(()) });
+                // In whatever pieces the bytes come, they mean the same.
+                match (whole, pieces) {
+                    (Ok((expected, summary)), Ok(found)) => {
+                        assert_eq!(items, expected);
+                        assert_eq!(found, summary);
+                    }
+                    // Which of two troubles is met first may depend on the pieces.
+                    (Err(_), Err(_)) => {}
+                    (expected, found) => panic!("{expected:?} is not {found:?}"),
+                }
+            }
+        });
+    }
+}
