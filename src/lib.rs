@@ -5,6 +5,7 @@
 //!                             incident → posts
 //! ```
 
+pub mod app;
 pub mod audit;
 pub mod channels;
 pub mod clock;
@@ -13,3 +14,4 @@ pub mod domain;
 pub mod logging;
 pub mod messages;
 pub mod store;
+pub mod steps;

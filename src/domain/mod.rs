@@ -17,6 +17,7 @@ pub mod ladder;
 pub mod moment;
 pub mod notice;
 pub mod person;
+pub mod policy;
 
 pub use address::{EmailAddress, PersonName};
 pub use ids::*;

@@ -265,9 +265,6 @@ pub struct Task {
     pub opened_at: Moment,
 }
 
-/// An open case that no campaign has yet, with what planning needs.
-pub type Unplanned = CaseRow;
-
 impl Tx {
     /// Open case, latest ended case and newest evidence of these accounts.
     pub async fn deciding(&mut self, accounts: &[AccountId]) -> Result<Deciding, StoreError> {
@@ -774,7 +771,7 @@ impl Tx {
         &mut self,
         after: PersonId,
         limit: i64,
-    ) -> Result<Vec<Unplanned>, StoreError> {
+    ) -> Result<Vec<CaseRow>, StoreError> {
         let rows: Vec<Raw> = on!(self, db => sqlx::query_as(concat!(
             "SELECT ", columns!(), " FROM cases c
              WHERE c.state = 'open' AND c.thread_id IS NULL AND COALESCE(c.person_id, 0) IN
@@ -789,6 +786,16 @@ impl Tx {
         let rows: Vec<Raw> = on_set!(
             self, &ids(threads.iter().copied()), [id bigint],
             concat!("SELECT ", columns!(), " FROM d JOIN cases c ON c.thread_id = d.id AND c.state <> 'closed' ORDER BY c.id"),
+            sqlx::query_as::<_, Raw>, |query, db| query.fetch_all(db).await
+        )?;
+        rows.into_iter().map(CaseRow::try_from).collect()
+    }
+
+    /// All cases of these threads, closed ones too, by number: what an approval covered.
+    pub async fn cases_of(&mut self, threads: &[i64]) -> Result<Vec<CaseRow>, StoreError> {
+        let rows: Vec<Raw> = on_set!(
+            self, &ids(threads.iter().copied()), [id bigint],
+            concat!("SELECT ", columns!(), " FROM d JOIN cases c ON c.thread_id = d.id ORDER BY c.id"),
             sqlx::query_as::<_, Raw>, |query, db| query.fetch_all(db).await
         )?;
         rows.into_iter().map(CaseRow::try_from).collect()

@@ -20,7 +20,7 @@ pub use audits::{Audit, AuditCounts, FindingDraft, NewAudit, StoredFinding};
 pub use campaigns::{Campaign, Thread, ThreadDraft, ThreadQueued, ThreadState};
 pub use cases::{
     CaseClosing, CaseOpening, CaseRow, Deciding, EvidenceDraft, EvidenceRead, LatestEvidence, Task,
-    TaskKind, Unplanned,
+    TaskKind,
 };
 pub use incidents::{Incident, Post, PostState};
 pub use ledger::Entry;
