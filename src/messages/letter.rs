@@ -204,6 +204,10 @@ fn mailbox(
     name: &str,
     address: &EmailAddress,
 ) -> Result<Mailbox, LetterError> {
+    // A local part beyond ASCII needs SMTPUTF8 on every hop; it is refused here, never sent in some other spelling.
+    if !address.local().is_ascii() {
+        return Err(LetterError::Address(field));
+    }
     let domain = address.domain_ascii();
     let address = Address::new(address.local(), domain).map_err(|_| LetterError::Address(field))?;
     let name = Some(name.trim()).filter(|name| !name.is_empty());
@@ -397,4 +401,159 @@ fn keyed(site_key: &[u8], purpose: &[u8]) -> Result<Hmac<Sha256>, LetterError> {
 
 fn lower(bytes: &[u8]) -> String {
     BASE32_NOPAD.encode(bytes).to_ascii_lowercase()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const KEY: &[u8] = b"a key of this site";
+
+    fn address(text: &str) -> EmailAddress {
+        EmailAddress::parse(text).unwrap()
+    }
+
+    #[test]
+    fn a_message_id_is_stable_and_every_part_of_it_counts() {
+        let (ada, bob) = (address("ada@parl.example"), address("bob@parl.example"));
+        let parts = MessageIdParts {
+            campaign: CampaignId(1),
+            cases: &[CaseId(2), CaseId(3)],
+            kind: NoticeKind::Weak,
+            sequence: 1,
+            template: &[7; 32],
+            to: &ada,
+            domain: "notices.parl.example",
+        };
+        let first = message_id(KEY, &parts).unwrap();
+        // Worked out apart from this code: another value would give every notice in an outbox a second identity.
+        assert_eq!(
+            first,
+            "<mxjj7e6ejwj4sq26w77ip5qwvp77gclxjtlrhdeqf3hmfgxwkxsa@notices.parl.example>"
+        );
+        assert_eq!(first, message_id(KEY, &parts).unwrap());
+        let folded = MessageIdParts {
+            to: &address("ADA@PARL.example"),
+            ..parts
+        };
+        assert_eq!(first, message_id(KEY, &folded).unwrap());
+        let others = [
+            message_id(b"another key", &parts),
+            message_id(
+                KEY,
+                &MessageIdParts {
+                    campaign: CampaignId(2),
+                    ..parts
+                },
+            ),
+            message_id(
+                KEY,
+                &MessageIdParts {
+                    cases: &[CaseId(2)],
+                    ..parts
+                },
+            ),
+            message_id(
+                KEY,
+                &MessageIdParts {
+                    cases: &[CaseId(3), CaseId(2)],
+                    ..parts
+                },
+            ),
+            message_id(
+                KEY,
+                &MessageIdParts {
+                    kind: NoticeKind::Attacked,
+                    ..parts
+                },
+            ),
+            message_id(
+                KEY,
+                &MessageIdParts {
+                    sequence: 2,
+                    ..parts
+                },
+            ),
+            message_id(
+                KEY,
+                &MessageIdParts {
+                    template: &[8; 32],
+                    ..parts
+                },
+            ),
+            message_id(KEY, &MessageIdParts { to: &bob, ..parts }),
+        ];
+        let mut all: Vec<_> = others.into_iter().map(Result::unwrap).collect();
+        all.push(first);
+        let count = all.len();
+        all.sort_unstable();
+        all.dedup();
+        assert_eq!(all.len(), count);
+        assert!(message_id(b"", &parts).is_err());
+        for domain in ["", "a b", "a>\r\nBcc: x"] {
+            assert!(
+                message_id(KEY, &MessageIdParts { domain, ..parts }).is_err(),
+                "{domain:?}"
+            );
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_bounce_finds_its_delivery_and_a_forged_one_finds_none(id in any::<i64>(), at in 0_usize..29, to in prop::sample::select(b"abcdefghijklmnopqrstuvwxyz234567".to_vec())) {
+            let ours = verp(KEY, DeliveryId(id), "bounces.parl.example").unwrap();
+            prop_assert!(ours.local().len() <= 60);
+            prop_assert_eq!(verp_delivery(KEY, &ours), Some(DeliveryId(id)));
+            let shouted = address(&ours.expose().to_ascii_uppercase());
+            prop_assert_eq!(verp_delivery(KEY, &shouted), Some(DeliveryId(id)));
+            prop_assert_eq!(verp_delivery(b"another key", &ours), None);
+            let mut forged = ours.expose().as_bytes().to_vec();
+            let changed = forged[2 + at] != to;
+            forged[2 + at] = to;
+            let forged = address(std::str::from_utf8(&forged).unwrap());
+            prop_assert_eq!(verp_delivery(KEY, &forged).is_none(), changed);
+        }
+
+        #[test]
+        fn a_reference_part_is_four_characters_that_nobody_misreads(random in any::<[u8; 4]>()) {
+            let part = personal_reference(random);
+            prop_assert_eq!(part.len(), 4);
+            prop_assert!(part.chars().next().unwrap().is_ascii_uppercase());
+            prop_assert!(!part.contains(['I', 'L', 'O', 'U']));
+            prop_assert!(super::super::Reference::new("DB-2507", &part).is_ok());
+        }
+
+        #[test]
+        fn flowed_lines_are_short_and_join_to_what_they_were(text in "([a-zA-Zé>]{1,12}[ .]{0,2}){0,60}(\n(From |>| )?[a-z ]{0,120}){0,4}") {
+            let flowed = flowed(&text);
+            let mut joined = String::new();
+            for line in flowed.lines() {
+                prop_assert!(line.chars().count() <= FLOW + 1 || !line.trim().contains(' '), "{line:?}");
+                prop_assert!(!line.starts_with("From ") && !line.starts_with('>'));
+                let line = line.strip_prefix(' ').unwrap_or(line);
+                joined.push_str(line);
+                if !line.ends_with(' ') {
+                    joined.push('\n');
+                }
+            }
+            let meant: Vec<_> = text.trim_end().lines().map(str::trim_end).collect();
+            prop_assert_eq!(joined.lines().collect::<Vec<_>>(), meant);
+        }
+    }
+
+    #[test]
+    fn what_we_never_wrote_names_no_delivery() {
+        for text in [
+            "b@x.example",
+            "b+@x.example",
+            "b+aaaa@x.example",
+            "c+aaaaaaaaaaaaaaaaaaaaaaaaaaaaa@x.example",
+            "b+!!!@x.example",
+        ] {
+            assert_eq!(verp_delivery(KEY, &address(text)), None, "{text}");
+        }
+        assert!(verp(KEY, DeliveryId(1), "not a domain").is_err());
+        assert!(verp(b"", DeliveryId(1), "x.example").is_err());
+    }
 }
