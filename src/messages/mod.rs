@@ -13,6 +13,7 @@ use sha2::{Digest, Sha256};
 use crate::domain::notice::NoticeKind;
 
 mod check;
+pub mod constants;
 pub mod context;
 mod html;
 pub mod letter;
@@ -24,9 +25,11 @@ mod source;
 pub mod status;
 #[cfg(test)]
 mod tests;
+mod token;
 mod words;
 
-pub use context::{BadFact, BadValue, Constants, Personal, Reference, Sourced, account_label};
+pub use constants::{BadValue, Constants, Sourced};
+pub use context::{BadFact, Personal, Reference, account_label};
 pub use lint::Finding;
 pub use measure::reading_grade;
 pub use source::DEFAULT_LOCALE;

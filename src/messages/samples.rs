@@ -1,8 +1,7 @@
 //! Samples: the people and the organisation that checks, snapshots and previews write to.
 
-use super::context::{
-    Constants, Personal, Reference, Sourced, account_label, default_consequence, default_zone,
-};
+use super::constants::{Constants, Sourced, default_consequence, default_zone};
+use super::context::{Personal, Reference, account_label};
 use crate::domain::finding::Category;
 use crate::domain::notice::NoticeKind;
 use crate::domain::person::AccountKind;

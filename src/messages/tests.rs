@@ -658,7 +658,9 @@ proptest! {
             let (header, body) = text.split_once("\r\n\r\n").unwrap();
             let fields: Vec<_> = header.split("\r\n").filter(|line| !line.starts_with(' ')).map(|line| line.split_once(':').unwrap().0).collect();
             prop_assert_eq!(fields, names);
-            prop_assert!(header.split("\r\n").all(|line| line.len() <= 998));
+            let most = |line: &str| if line.contains("=?utf-8?") { 76 } else { 998 };
+            let short = header.split("\r\n").all(|line| line.len() <= most(line));
+            prop_assert!(short);
             prop_assert!(body.split("\r\n").all(|line| line.len() <= 78));
             let mail = MessageParser::default().parse(&bytes).unwrap();
             prop_assert_eq!(mail.parts.len(), 3);
@@ -699,7 +701,7 @@ fn a_name_with_quotes_and_foreign_letters_is_right_in_the_to_field() {
         assert_eq!(to.address(), Some("zoe@xn--bcher-kva.example"), "{name}");
         assert_eq!(
             to.name().unwrap_or_default(),
-            name,
+            name.replace("=?", "= ?"),
             "{}",
             String::from_utf8_lossy(&bytes)
         );
