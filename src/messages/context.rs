@@ -1,4 +1,4 @@
-//! What a text may say: the organisation's own sentences, one person's facts, and the flat list of words that templates see.
+//! Context: one person's facts, and the flat list of words that templates see.
 //!
 //! A delivery stores its [`Personal`] facts only; [`Constants`] are the same for everybody and covered by the template's
 //! hash. Each context has named samples, which the start-up check, the snapshots and the preview share.
@@ -6,307 +6,13 @@
 use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
+use super::constants::{BadValue, Constants, Shape, Sourced, check, safe};
 use super::lint;
 use super::words;
 use crate::domain::finding::Category;
 use crate::domain::notice::NoticeKind;
 use crate::domain::person::AccountKind;
 use crate::domain::{Moment, PersonName};
-
-/// A sentence that claims a fact, and the record that proves it. It is printed only because there is such a record.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Sourced {
-    /// The sentence, with its full stop.
-    pub text: String,
-    /// Where the proof is: a case, a ticket, a minute. Never printed in a letter.
-    pub evidence: String,
-}
-
-/// What is the same in every letter of the organisation; a table of the config.
-///
-/// Sentences end with their full stop, phrases do not. Routes are described in words that the reader already knows: no
-/// link, no address, no telephone number, for a copy of the letter could print another one.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Constants {
-    /// The organisation: "Westbridge Council".
-    pub org: String,
-    /// Who writes: "Digital Security Team".
-    pub team: String,
-    /// The person who signs: "Sam Lee".
-    pub signatory: String,
-    /// Sentences: the known way to a new password. "On your work computer, press Ctrl, Alt and Delete. Then choose Change a password."
-    pub how_to_reset: String,
-    /// Phrase after "To check that it is real,": "go to the staff home page, open Security notices".
-    pub check_route: String,
-    /// Sentence: "Call the number on the back of your staff pass."
-    pub help_route: String,
-    /// Sentence: "We are open from 8am to 8pm."
-    #[serde(default)]
-    pub help_hours: Option<String>,
-    /// Phrase after "come to": "the help desk on the ground floor".
-    #[serde(default)]
-    pub in_person: Option<String>,
-    /// Sentence: what the sign-in records show, if they were read. Without it letters say that we are still checking.
-    #[serde(default)]
-    pub no_sign_line: Option<Sourced>,
-    /// Sentence: who helps us, once they agreed to be named. "The National Cyber Security Centre is helping us."
-    #[serde(default)]
-    pub authority_line: Option<Sourced>,
-    /// Sentence about a list of stolen passwords, once checked: "The list did not come from our systems."
-    #[serde(default)]
-    pub source_line: Option<Sourced>,
-    /// Sentences: what was changed after the attack. Needed by `notice.attacked`.
-    #[serde(default)]
-    pub changes_line: Option<String>,
-    /// Phrase that opens a sentence: "On Tuesday". Needed by `notice.attacked`.
-    #[serde(default)]
-    pub attack_when: Option<String>,
-    /// Sentence about the audit: "People from outside did this check for us."
-    #[serde(default)]
-    pub audit_note: Option<String>,
-    /// Sentence: what happens after the deadline.
-    #[serde(default = "default_consequence")]
-    pub consequence: String,
-    /// Whether last reminders say that the manager will be told. Only where escalation is switched on.
-    #[serde(default)]
-    pub manager_line: bool,
-    /// Sentences: what was done to the account. Needed by `notice.compromised`.
-    #[serde(default)]
-    pub containment_line: Option<String>,
-    /// Phrase after "We found this": "on Tuesday morning". Needed by `notice.compromised`.
-    #[serde(default)]
-    pub seen_when: Option<String>,
-    /// Phrase after "We will tell you what we know": "by noon tomorrow". Needed by `notice.compromised`.
-    #[serde(default)]
-    pub next_contact: Option<String>,
-    /// The zone in which letters name times, unless the person has their own.
-    #[serde(default = "default_zone")]
-    pub zone: Tz,
-}
-
-fn default_consequence() -> String {
-    "The next time you sign in, you will have to choose a new password before you can go on."
-        .to_owned()
-}
-
-const fn default_zone() -> Tz {
-    Tz::Europe__London
-}
-
-/// What is wrong with a value that letters print. Never quotes it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
-pub enum BadValue {
-    /// Nothing in it.
-    #[error("it is empty")]
-    Empty,
-    /// A line break, another control character, or one that hides or turns text around.
-    #[error("it holds a control character")]
-    Control,
-    /// Braces that look like a template.
-    #[error("it holds the braces of a template")]
-    Braces,
-    /// A link, an address or a telephone number, or a word that letters never use.
-    #[error("it breaks rule {0} of the messages: {1}")]
-    Rule(u8, &'static str),
-    /// A sentence without its end.
-    #[error("it is a sentence and must end with a full stop")]
-    NoStop,
-    /// A phrase that ends like a sentence.
-    #[error("it is a part of a sentence and must not end with a full stop")]
-    Stop,
-    /// More than 300 characters.
-    #[error("it is longer than 300 characters")]
-    TooLong,
-    /// No evidence beside a sentence that needs it.
-    #[error("it claims a fact and names no evidence")]
-    NoEvidence,
-}
-
-/// What kind of text a constant is.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Shape {
-    Name,
-    Phrase,
-    Sentence,
-}
-
-/// What kind of text a constant is, by its name.
-fn shape(name: &str) -> Shape {
-    match name {
-        "org" | "team" | "signatory" => Shape::Name,
-        "check_route" | "in_person" | "attack_when" | "seen_when" | "next_contact" => Shape::Phrase,
-        _ => Shape::Sentence,
-    }
-}
-
-impl Constants {
-    /// Every value that may not be printed, by its name in the config.
-    pub fn problems(&self) -> Vec<(&'static str, BadValue)> {
-        let unproven = [
-            ("no_sign_line", &self.no_sign_line),
-            ("authority_line", &self.authority_line),
-            ("source_line", &self.source_line),
-        ]
-        .into_iter()
-        .filter(|(_, line)| {
-            line.as_ref()
-                .is_some_and(|line| line.evidence.trim().is_empty())
-        })
-        .map(|(name, _)| (name, BadValue::NoEvidence));
-        self.texts()
-            .filter_map(|(name, text)| Some((name, check(text, shape(name)).err()?)))
-            .chain(unproven)
-            .collect()
-    }
-
-    /// Every text that letters print, by its name.
-    fn texts(&self) -> impl Iterator<Item = (&'static str, &str)> {
-        let sourced = |line: &'static str, sourced| {
-            (line, Option::<&Sourced>::map(sourced, |line| &line.text))
-        };
-        [
-            ("org", Some(&self.org)),
-            ("team", Some(&self.team)),
-            ("signatory", Some(&self.signatory)),
-            ("how_to_reset", Some(&self.how_to_reset)),
-            ("check_route", Some(&self.check_route)),
-            ("help_route", Some(&self.help_route)),
-            ("help_hours", self.help_hours.as_ref()),
-            ("in_person", self.in_person.as_ref()),
-            sourced("no_sign_line", self.no_sign_line.as_ref()),
-            sourced("authority_line", self.authority_line.as_ref()),
-            sourced("source_line", self.source_line.as_ref()),
-            ("changes_line", self.changes_line.as_ref()),
-            ("attack_when", self.attack_when.as_ref()),
-            ("audit_note", self.audit_note.as_ref()),
-            ("consequence", Some(&self.consequence)),
-            ("containment_line", self.containment_line.as_ref()),
-            ("seen_when", self.seen_when.as_ref()),
-            ("next_contact", self.next_contact.as_ref()),
-        ]
-        .into_iter()
-        .filter_map(|(name, text)| Some((name, text?.as_str())))
-    }
-
-    /// The constant that a kind cannot do without and that is not set, if there is one.
-    pub(super) fn missing(&self, kind: NoticeKind) -> Option<&'static str> {
-        let needed: &[(&'static str, bool)] = match kind {
-            NoticeKind::Attacked => &[
-                ("attack_when", self.attack_when.is_none()),
-                ("changes_line", self.changes_line.is_none()),
-            ],
-            NoticeKind::Compromised => &[
-                ("seen_when", self.seen_when.is_none()),
-                ("containment_line", self.containment_line.is_none()),
-                ("next_contact", self.next_contact.is_none()),
-            ],
-            NoticeKind::Weak
-            | NoticeKind::Breached
-            | NoticeKind::Reminder1
-            | NoticeKind::Reminder2
-            | NoticeKind::ReminderFinal
-            | NoticeKind::Done => &[],
-        };
-        needed
-            .iter()
-            .find(|(_, missing)| *missing)
-            .map(|(name, _)| *name)
-    }
-
-    /// Named samples: everything set, and only what must be.
-    pub fn samples() -> [(&'static str, Self); 2] {
-        let sourced = |text: &str, evidence: &str| {
-            Some(Sourced {
-                text: text.to_owned(),
-                evidence: evidence.to_owned(),
-            })
-        };
-        let some = |text: &str| Some(text.to_owned());
-        let full = Self {
-            org: "Westbridge Council".to_owned(),
-            team: "Digital Security Team".to_owned(),
-            signatory: "Sam Lee".to_owned(),
-            how_to_reset:
-                "On your work computer, press Ctrl, Alt and Delete. Then choose Change a password."
-                    .to_owned(),
-            check_route: "go to the staff home page, open Security notices".to_owned(),
-            help_route: "Call the number on the back of your staff pass.".to_owned(),
-            help_hours: some("We are open from 8am to 8pm."),
-            in_person: some("the help desk on the ground floor"),
-            no_sign_line: sourced(
-                "We have checked, and we have seen no sign that anyone else has used your account.",
-                "sign-in review of 1 July",
-            ),
-            authority_line: sourced(
-                "The National Cyber Security Centre is helping us.",
-                "agreed on 1 July",
-            ),
-            source_line: sourced(
-                "The list did not come from our systems.",
-                "review of 1 July",
-            ),
-            changes_line: some("We have made it harder to sign in from outside our buildings."),
-            attack_when: some("On Tuesday"),
-            audit_note: some("People from outside did this check for us."),
-            consequence: default_consequence(),
-            manager_line: true,
-            containment_line: some(
-                "We have locked it and signed it out on all devices, to keep it safe.",
-            ),
-            seen_when: some("on Tuesday morning"),
-            next_contact: some("by noon tomorrow"),
-            zone: default_zone(),
-        };
-        let bare = Self {
-            help_hours: None,
-            in_person: None,
-            no_sign_line: None,
-            authority_line: None,
-            source_line: None,
-            audit_note: None,
-            manager_line: false,
-            ..full.clone()
-        };
-        [("full", full), ("bare", bare)]
-    }
-}
-
-/// Whether a text may be printed as it is.
-fn check(text: &str, shape: Shape) -> Result<(), BadValue> {
-    if text.trim().is_empty() {
-        return Err(BadValue::Empty);
-    }
-    if text.chars().count() > 300 {
-        return Err(BadValue::TooLong);
-    }
-    safe(text)?;
-    if shape != Shape::Name
-        && let Some(broken) = lint::words(text).first()
-    {
-        return Err(BadValue::Rule(broken.0, broken.1));
-    }
-    match shape {
-        Shape::Sentence if !text.trim_end().ends_with(['.', '?']) => Err(BadValue::NoStop),
-        Shape::Phrase if text.trim_end().ends_with(['.', '?']) => Err(BadValue::Stop),
-        Shape::Sentence | Shape::Phrase | Shape::Name => Ok(()),
-    }
-}
-
-/// Whether a text can change nothing but its own place: no control or hidden character, no braces, nothing to follow.
-fn safe(text: &str) -> Result<(), BadValue> {
-    if text.chars().any(lint::is_hidden) {
-        return Err(BadValue::Control);
-    }
-    if lint::has_braces(text) {
-        return Err(BadValue::Braces);
-    }
-    match lint::something_to_follow(text) {
-        Some(reason) => Err(BadValue::Rule(1, reason)),
-        None => Ok(()),
-    }
-}
 
 /// Why a text is no reference. Never quotes it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
@@ -318,7 +24,7 @@ pub struct BadReference;
 /// `CAMPAIGN-PERSONAL`, such as `DB-2507-K7M4`: helps the help desk to find a case, and proves nothing.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct Reference(String);
+pub struct Reference(pub(super) String);
 
 impl Reference {
     /// Joins a campaign's published part and a person's part. Together at most 15 characters, so that a subject keeps to
@@ -602,10 +308,11 @@ impl<'a> Words<'a> {
             }
         }
         let several = personal.accounts.len() > 1;
-        let full_name = match words::without_dots(personal.full_name.expose()) {
-            name if name.trim().is_empty() => "colleague".to_owned(),
-            name => name,
-        };
+        let mut full_name = words::without_dots(personal.full_name.expose());
+        full_name.retain(|c| !lint::is_hidden(c));
+        if full_name.trim().is_empty() {
+            "colleague".clone_into(&mut full_name);
+        }
         safe(&full_name).map_err(|bad| BadFact::Fact("full_name", bad))?;
         let line = |line: &'a Option<Sourced>| line.as_ref().map_or("", |line| &line.text);
         let text = |text: &'a Option<String>| text.as_deref().unwrap_or_default();
@@ -655,69 +362,74 @@ impl<'a> Words<'a> {
     }
 }
 
-impl Personal {
-    /// Named samples for a kind, each with the constants that go with it: one account, several, and the least there can
-    /// be, with a name that tries the encodings.
-    pub fn samples(kind: NoticeKind) -> Vec<(&'static str, Constants, Self)> {
-        let [(_, full), (_, bare)] = Constants::samples();
-        let category = match kind {
-            NoticeKind::Weak => Category::Weak,
-            NoticeKind::Attacked | NoticeKind::Reminder2 => Category::Attacked,
-            NoticeKind::Breached | NoticeKind::Reminder1 | NoticeKind::ReminderFinal => {
-                Category::Breached
-            }
-            NoticeKind::Compromised | NoticeKind::Done => Category::Compromised,
-        };
-        let (n, days_left) = match kind {
-            NoticeKind::Reminder1 => (1, 2),
-            NoticeKind::Reminder2 => (2, 2),
-            NoticeKind::ReminderFinal => (3, 0),
-            NoticeKind::Weak
-            | NoticeKind::Attacked
-            | NoticeKind::Breached
-            | NoticeKind::Compromised
-            | NoticeKind::Done => (0, 0),
-        };
-        // 5pm on Friday 4 July 2025 in London, and the afternoon before.
-        let deadline = Moment::from_micros(1_751_644_800_000_000);
-        let changed_at = Moment::from_micros(1_751_552_400_000_000);
-        let one = Self {
-            full_name: PersonName::new("Amina Clarke"),
-            accounts: vec![account_label(AccountKind::Person, "aclarke")],
-            reference: Reference("DB-2507-K7M4".to_owned()),
-            category,
-            deadline: (kind != NoticeKind::Done && kind != NoticeKind::Compromised)
-                .then_some(deadline),
-            zone: None,
-            n,
-            total: if n == 0 { 0 } else { 3 },
-            days_left,
-            most_done: true,
-            changed_at: (kind == NoticeKind::Done).then_some(changed_at),
-        };
-        let several = Self {
-            accounts: vec![
-                account_label(AccountKind::Person, "aclarke"),
-                account_label(AccountKind::Admin, "adm-aclarke"),
-                account_label(AccountKind::Service, "Backup"),
-            ],
-            days_left: u8::from(days_left > 0),
-            ..one.clone()
-        };
-        let least = Self {
-            full_name: PersonName::new("Zo\u{eb} \"Zo\" O'Brien-\u{141}ukasz & Sons <it>"),
-            category: match (kind.is_reminder(), category) {
-                (true, _) => Category::Weak,
-                (false, category) => category,
-            },
-            most_done: false,
-            days_left: 0,
-            ..one.clone()
-        };
-        vec![
-            ("one", full.clone(), one),
-            ("several", full, several),
-            ("least", bare, least),
-        ]
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_account_is_called_what_its_reader_calls_it() {
+        use AccountKind::{Admin, Builtin, Person, Service, Shared};
+        for (kind, name, label) in [
+            (Person, "aclarke", "your work account"),
+            (Admin, "adm-aclarke", "your admin account"),
+            (Service, "Backup", "the Backup service account"),
+            (Service, "svc.backup", "the svc. backup service account"),
+            // What reads like an address or a number is left out, not the letter.
+            (
+                Service,
+                "svc@parl.example",
+                "a service account that you look after",
+            ),
+            (
+                Shared,
+                "Committee\r\n office",
+                "the Committee office shared account",
+            ),
+            (
+                Shared,
+                "02079460000",
+                "a shared account that you look after",
+            ),
+            (Builtin, "", "a system account that you look after"),
+        ] {
+            assert_eq!(account_label(kind, name), label);
+        }
+    }
+
+    #[test]
+    fn a_reference_keeps_to_its_form() {
+        let reference = Reference::new("DB-2507", "K7M4").unwrap();
+        assert_eq!(reference.campaign(), "DB-2507");
+        for (campaign, personal) in [
+            ("", "K7M4"),
+            ("DB-2507", ""),
+            ("db-2507", "K7M4"),
+            ("DB 2507", "K7M4"),
+            ("DB-2507-LONG", "K7M4"),
+            ("DB-2507\r\nBcc", "K7M4"),
+            ("2507", "1234"),
+            ("DB\u{202E}", "K7M4"),
+        ] {
+            assert!(Reference::new(campaign, personal).is_err(), "{campaign:?}");
+        }
+    }
+
+    #[test]
+    fn a_name_is_printed_so_that_it_leads_nowhere() {
+        let (_, constants, personal) = Personal::samples(NoticeKind::Weak).remove(0);
+        for (name, shown) in [
+            ("J.Smith", "J. Smith"),
+            ("Soft\u{AD}hyphen", "Softhyphen"),
+            ("  ", "colleague"),
+            ("\u{200B}", "colleague"),
+        ] {
+            let full_name = PersonName::new(name);
+            let personal = Personal {
+                full_name,
+                ..personal.clone()
+            };
+            let words = Words::new(NoticeKind::Weak, "en-GB", &constants, &personal).unwrap();
+            assert_eq!(words.full_name, shown, "{name:?}");
+        }
     }
 }

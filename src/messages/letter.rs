@@ -1,14 +1,11 @@
-//! Letter: the bytes of one mail, the same each time, and the identities that it carries.
+//! Letter: the bytes of one mail, the same each time.
 //!
 //! lettre writes the header fields and the MIME parts. Three things it leaves to us: the `Date` in a zone of its own, the
 //! boundary (its own is random), and format=flowed (RFC 3676).
 
-use std::fmt::Write;
 use std::time::{Duration, SystemTime};
 
 use chrono_tz::Tz;
-use data_encoding::BASE32_NOPAD;
-use hmac::{Hmac, Mac};
 use lettre::message::header::{ContentTransferEncoding, ContentType, HeaderName, HeaderValue};
 use lettre::message::{Body, Mailbox, Message, MultiPart, SinglePart};
 use lettre::{Address, address};
@@ -16,8 +13,9 @@ use sha2::{Digest, Sha256};
 
 use super::Rendered;
 use super::lint::is_hidden;
-use crate::domain::notice::NoticeKind;
-use crate::domain::{CampaignId, CaseId, DeliveryId, EmailAddress, Moment, PersonName};
+use super::token::lower;
+pub use super::token::{MessageIdParts, message_id, personal_reference, verp, verp_delivery};
+use crate::domain::{EmailAddress, Moment, PersonName};
 
 /// What a letter carries besides its text.
 #[derive(Clone, PartialEq, Debug)]
@@ -120,7 +118,10 @@ pub fn build(letter: &Rendered, envelope: &Envelope) -> Result<Vec<u8>, LetterEr
     let message = if envelope.plain_only {
         builder.singlepart(text)
     } else {
-        let html = part("text/html; charset=utf-8", letter.html.clone())?;
+        let html = part(
+            "text/html; charset=utf-8",
+            letter.html.trim_end().to_owned(),
+        )?;
         builder.multipart(
             MultiPart::alternative()
                 .boundary(boundary(&envelope.message_id))
@@ -136,7 +137,7 @@ pub fn build(letter: &Rendered, envelope: &Envelope) -> Result<Vec<u8>, LetterEr
         .with_timezone(&envelope.zone)
         .to_rfc2822();
     message.headers_mut().insert_raw(field("Date", &date));
-    let bytes = message.formatted();
+    let bytes = folded(message.formatted());
     if bytes.split(|b| *b == b'\n').any(|line| line.len() > 999) {
         return Err(LetterError::Line);
     }
@@ -148,7 +149,6 @@ fn check(letter: &Rendered, envelope: &Envelope) -> Result<(), LetterError> {
     let lines = [
         ("subject", letter.subject.as_str()),
         ("sender's name", &envelope.from_name),
-        ("reader's name", envelope.to_name.expose()),
         ("language", &envelope.language),
     ];
     for (name, text) in lines {
@@ -184,7 +184,7 @@ fn check(letter: &Rendered, envelope: &Envelope) -> Result<(), LetterError> {
     Ok(())
 }
 
-fn is_message_id(id: &str) -> bool {
+pub(super) fn is_message_id(id: &str) -> bool {
     id.len() <= 250
         && id
             .strip_prefix('<')
@@ -204,10 +204,16 @@ fn mailbox(
     name: &str,
     address: &EmailAddress,
 ) -> Result<Mailbox, LetterError> {
+    // A local part beyond ASCII needs SMTPUTF8 on every hop; it is refused here, never sent in some other spelling.
+    if !address.local().is_ascii() {
+        return Err(LetterError::Address(field));
+    }
     let domain = address.domain_ascii();
     let address = Address::new(address.local(), domain).map_err(|_| LetterError::Address(field))?;
-    let name = Some(name.trim()).filter(|name| !name.is_empty());
-    Ok(Mailbox::new(name.map(str::to_owned), address))
+    // Many mail programs decode an encoded word inside quotes, where it is none: a name is shown as it is written.
+    let name: String = name.chars().filter(|c| !is_hidden(*c)).collect();
+    let name = Some(name.trim().replace("=?", "= ?")).filter(|name| !name.is_empty());
+    Ok(Mailbox::new(name, address))
 }
 
 fn field(name: &'static str, value: &str) -> HeaderValue {
@@ -223,6 +229,32 @@ fn part(content_type: &str, text: String) -> Result<SinglePart, LetterError> {
     Ok(SinglePart::builder().header(content_type).body(body))
 }
 
+/// The header with each address on a line of its own where it follows an encoded name: lettre leaves them together, and
+/// RFC 2047 section 2 allows a line with an encoded word 76 octets.
+fn folded(bytes: Vec<u8>) -> Vec<u8> {
+    let Some((header, body)) = std::str::from_utf8(&bytes)
+        .ok()
+        .and_then(|text| text.split_once("\r\n\r\n"))
+    else {
+        return bytes;
+    };
+    let mut out = String::with_capacity(bytes.len() + 8);
+    for line in header.split("\r\n") {
+        match line.split_once("?= <") {
+            Some((name, address)) if line.len() > 76 => {
+                out.push_str(name);
+                out.push_str("?=\r\n <");
+                out.push_str(address);
+            }
+            Some(_) | None => out.push_str(line),
+        }
+        out.push_str("\r\n");
+    }
+    out.push_str("\r\n");
+    out.push_str(body);
+    out.into_bytes()
+}
+
 fn utc(at: Moment) -> SystemTime {
     SystemTime::UNIX_EPOCH
         + Duration::from_secs(u64::try_from(at.micros() / 1_000_000).unwrap_or(0))
@@ -232,7 +264,7 @@ fn utc(at: Moment) -> SystemTime {
 fn boundary(message_id: &str) -> String {
     let digest = Sha256::digest(message_id);
     let short = digest.get(..15).unwrap_or_default();
-    format!("=_{}", BASE32_NOPAD.encode(short).to_ascii_lowercase())
+    format!("=_{}", lower(short))
 }
 
 /// Widest flowed line, with its trailing space: written as `=20` that space still fits into the 76 of quoted-printable.
@@ -259,6 +291,8 @@ fn flowed(text: &str) -> String {
         out.push_str(rest);
         out.push('\n');
     }
+    // lettre ends a part with a line break of its own.
+    out.pop();
     out
 }
 
@@ -284,117 +318,27 @@ fn flow_break(line: &str) -> Option<usize> {
     best
 }
 
-/// What a Message-ID is made of: the same notice never gets two, two notices never get the same.
-#[derive(Clone, Copy, Debug)]
-pub struct MessageIdParts<'a> {
-    /// The campaign.
-    pub campaign: CampaignId,
-    /// The cases that the letter is about, in order.
-    pub cases: &'a [CaseId],
-    /// What kind of letter.
-    pub kind: NoticeKind,
-    /// The how manieth of its kind for these cases.
-    pub sequence: u32,
-    /// From [`super::Messages::template_hash`].
-    pub template: &'a [u8; 32],
-    /// The reader's address.
-    pub to: &'a EmailAddress,
-    /// The domain that the letter is sent from.
-    pub domain: &'a str,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
 
-/// `<token@domain>`, the token being the HMAC of everything that makes this notice this notice.
-pub fn message_id(site_key: &[u8], parts: &MessageIdParts<'_>) -> Result<String, LetterError> {
-    let mut mac = keyed(site_key, b"message-id")?;
-    let mut add = |bytes: &[u8]| {
-        // Each part with its length, so that two lists of parts never run together into the same bytes.
-        mac.update(&(bytes.len() as u64).to_be_bytes());
-        mac.update(bytes);
-    };
-    add(&parts.campaign.0.to_be_bytes());
-    add(&(parts.cases.len() as u64).to_be_bytes());
-    for case in parts.cases {
-        add(&case.0.to_be_bytes());
+    proptest! {
+        #[test]
+        fn flowed_lines_are_short_and_join_to_what_they_were(text in "([a-zA-Zé>]{1,12}[ .]{0,2}){0,60}(\n(From |>| )?[a-z ]{0,120}){0,4}") {
+            let flowed = flowed(&text);
+            let mut joined = String::new();
+            for line in flowed.lines() {
+                prop_assert!(line.chars().count() <= FLOW + 1 || !line.trim().contains(' '), "{line:?}");
+                prop_assert!(!line.starts_with("From ") && !line.starts_with('>'));
+                let line = line.strip_prefix(' ').unwrap_or(line);
+                joined.push_str(line);
+                if !line.ends_with(' ') {
+                    joined.push('\n');
+                }
+            }
+            let meant: Vec<_> = text.trim_end().lines().map(str::trim_end).collect();
+            prop_assert_eq!(joined.lines().collect::<Vec<_>>(), meant);
+        }
     }
-    add(parts.kind.word().as_bytes());
-    add(&parts.sequence.to_be_bytes());
-    add(parts.template);
-    add(parts.to.folded().as_bytes());
-    let domain =
-        idna::domain_to_ascii(parts.domain).map_err(|_| LetterError::MessageId("domain"))?;
-    let mut id = String::from("<");
-    id.push_str(&lower(&mac.finalize().into_bytes()));
-    // Writing to a String cannot go wrong.
-    let _ = write!(id, "@{domain}>");
-    if is_message_id(&id) {
-        Ok(id)
-    } else {
-        Err(LetterError::MessageId("domain"))
-    }
-}
-
-/// Octets of the MAC in a VERP token: 80 bits, which nobody guesses by sending bounces.
-const VERP_MAC: usize = 10;
-
-/// The envelope sender of a delivery: `b+TOKEN@` the bounce domain. Whoever holds the token can only bounce this delivery.
-pub fn verp(
-    site_key: &[u8],
-    delivery: DeliveryId,
-    bounce_domain: &str,
-) -> Result<EmailAddress, LetterError> {
-    let id = delivery.0.to_be_bytes();
-    let mut mac = keyed(site_key, b"verp")?;
-    mac.update(&id);
-    let mac = mac.finalize().into_bytes();
-    let token: Vec<u8> = id
-        .iter()
-        .chain(mac.iter().take(VERP_MAC))
-        .copied()
-        .collect();
-    EmailAddress::parse(&format!("b+{}@{bounce_domain}", lower(&token)))
-        .map_err(|_| LetterError::Address("envelope sender"))
-}
-
-/// The delivery that an envelope sender of ours names; none for one that we never wrote. Takes the same time whatever
-/// part of the token is wrong.
-pub fn verp_delivery(site_key: &[u8], address: &EmailAddress) -> Option<DeliveryId> {
-    // A relay may have folded the case of the local part.
-    let token = address.local().to_ascii_uppercase();
-    let bytes = BASE32_NOPAD
-        .decode(token.strip_prefix("B+")?.as_bytes())
-        .ok()?;
-    let (id, tag) = bytes.split_first_chunk::<8>()?;
-    if tag.len() != VERP_MAC {
-        return None;
-    }
-    let mut mac = keyed(site_key, b"verp").ok()?;
-    mac.update(id);
-    mac.verify_truncated_left(tag).ok()?;
-    Some(DeliveryId(i64::from_be_bytes(*id)))
-}
-
-/// The personal part of a reference: four characters of Crockford's base 32 (no I, L, O, U), from random bytes. The
-/// first is a letter, so that a reference never reads as a telephone number. Whether it is taken is the store's business.
-pub fn personal_reference(random: [u8; 4]) -> String {
-    const CROCKFORD: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
-    let [first, rest @ ..] = random;
-    let pick = |at: usize| CROCKFORD.get(at).copied().map_or('X', char::from);
-    std::iter::once(pick(10 + usize::from(first) % 22))
-        .chain(rest.into_iter().map(|byte| pick(usize::from(byte) % 32)))
-        .collect()
-}
-
-/// An HMAC for one purpose: a token made for one is worthless for another.
-fn keyed(site_key: &[u8], purpose: &[u8]) -> Result<Hmac<Sha256>, LetterError> {
-    if site_key.is_empty() {
-        return Err(LetterError::Key);
-    }
-    let mut mac = Hmac::<Sha256>::new_from_slice(site_key).map_err(|_| LetterError::Key)?;
-    mac.update(purpose);
-    mac.update(&[0]);
-    Ok(mac)
-}
-
-fn lower(bytes: &[u8]) -> String {
-    BASE32_NOPAD.encode(bytes).to_ascii_lowercase()
 }

@@ -6,6 +6,8 @@
 
 use std::fmt;
 
+use super::html::html_to_text;
+use super::measure::{grade, numbered, prose, sentences, without_signature};
 use crate::domain::address::is_bidi;
 
 /// Something that a text may not do.
@@ -277,7 +279,7 @@ fn has_phrase(folded: &str, phrase: &str) -> bool {
 }
 
 /// A line of capitals and nothing else: one of the fixed headings.
-fn is_heading(line: &str) -> bool {
+pub(super) fn is_heading(line: &str) -> bool {
     let letters = || line.chars().filter(|c| c.is_alphabetic());
     letters().count() >= 4
         && letters().all(char::is_uppercase)
@@ -315,20 +317,55 @@ pub fn rendered(subject: &str, text: &str) -> Option<Broken> {
         .map(|reason| (1, reason))
 }
 
+/// The part of a letter that breaks a rule.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Part {
+    /// `subject.txt`
+    Subject,
+    /// `body.txt`
+    Text,
+    /// `body.html`
+    Html,
+}
+
 /// All rules that one letter can be measured by. `check_route` is the phrase that has to be in it.
-pub fn letter(subject: &str, text: &str, html: &str, check_route: &str) -> Vec<Broken> {
-    let mut broken: Vec<Broken> = rendered(subject, text).into_iter().collect();
-    broken.extend(words(subject).into_iter().filter(|found| found.0 == 2));
+pub fn letter(subject: &str, text: &str, html: &str, check_route: &str) -> Vec<(Part, Broken)> {
+    let mut broken = Vec::new();
+    if let Some(found) = rendered(subject, text) {
+        let part = if found.0 == 7 {
+            Part::Subject
+        } else {
+            Part::Text
+        };
+        broken.push((part, found));
+    }
     broken.extend(
-        words(&without_signature(text))
+        subject_rules(subject)
             .into_iter()
-            .filter(|found| found.0 == 2),
+            .map(|found| (Part::Subject, found)),
     );
-    broken.extend(empty_sections(text));
-    if subject.to_lowercase().starts_with("re:") {
+    broken.extend(
+        text_rules(text, check_route)
+            .into_iter()
+            .map(|found| (Part::Text, found)),
+    );
+    if html_to_text(html) != text.trim() {
+        let found = (7, "the HTML part does not say what the plain part says");
+        broken.push((Part::Html, found));
+    }
+    broken
+}
+
+fn subject_rules(subject: &str) -> Vec<Broken> {
+    let mut broken: Vec<Broken> = words(subject)
+        .into_iter()
+        .filter(|found| found.0 == 2)
+        .collect();
+    let folded = folded(subject);
+    if folded.starts_with("re:") {
         broken.push((7, "a notice that is no reply has no \"Re:\""));
     }
-    for word in [
+    let findings = [
         "weak",
         "stolen",
         "breach",
@@ -336,11 +373,20 @@ pub fn letter(subject: &str, text: &str, html: &str, check_route: &str) -> Vec<B
         "hack",
         "compromise",
         "guess",
-    ] {
-        if subject.to_lowercase().contains(word) {
-            broken.push((7, "the subject says what was found"));
-        }
+    ];
+    if findings.iter().any(|word| folded.contains(word)) {
+        broken.push((7, "the subject says what was found"));
     }
+    broken
+}
+
+fn text_rules(text: &str, check_route: &str) -> Vec<Broken> {
+    let body = without_signature(text);
+    let mut broken: Vec<Broken> = words(&body)
+        .into_iter()
+        .filter(|found| found.0 == 2)
+        .collect();
+    broken.extend(empty_sections(text));
     let prose = prose(text);
     if grade(&prose) > STAFF_GRADE {
         broken.push((4, "it is harder to read than grade 6"));
@@ -359,9 +405,6 @@ pub fn letter(subject: &str, text: &str, html: &str, check_route: &str) -> Vec<B
     }
     if !text.contains(check_route) {
         broken.push((6, "the route to the check page is missing"));
-    }
-    if html_to_text(html) != text.trim() {
-        broken.push((7, "the HTML part does not say what the plain part says"));
     }
     broken
 }
@@ -449,256 +492,119 @@ fn empty_sections(text: &str) -> Vec<Broken> {
     broken
 }
 
-/// "1. text" → "text".
-fn numbered(line: &str) -> Option<&str> {
-    let (number, rest) = line.split_once('.')?;
-    (!number.is_empty() && number.bytes().all(|b| b.is_ascii_digit())).then(|| rest.trim())
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// All but the last paragraph: names of people and organisations may be in capitals.
-fn without_signature(text: &str) -> String {
-    let text = text.trim_end();
-    let body = text.rsplit_once("\n\n").map_or(text, |(body, _)| body);
-    body.lines()
-        .filter(|line| !line.starts_with("Dear "))
-        .collect::<Vec<_>>()
-        .join("\n")
-}
-
-/// What is measured for readability: no greeting, headings, signature or list numbers; one line, one paragraph.
-fn prose(text: &str) -> Vec<String> {
-    without_signature(text)
-        .lines()
-        .filter(|line| !line.trim().is_empty() && !is_heading(line))
-        .map(|line| numbered(line).unwrap_or(line).to_owned())
-        .collect()
-}
-
-/// The number of words of each sentence. A line without an end mark is one.
-fn sentences(lines: &[String]) -> Vec<usize> {
-    let mut found = Vec::new();
-    for line in lines {
-        let mut words = 0;
-        for token in line.split_whitespace() {
-            if token.contains(char::is_alphanumeric) {
-                words += 1;
-            }
-            let end = token.trim_end_matches(['"', '\'', ')', '\u{201D}', '\u{2019}']);
-            if end.ends_with(['.', '?', '!']) && words > 0 {
-                found.push(words);
-                words = 0;
-            }
-        }
-        if words > 0 {
-            found.push(words);
+    #[test]
+    fn what_could_be_followed_is_found() {
+        for text in [
+            "see https://x.example/y",
+            "see HTTP:x",
+            "the http page",
+            "www page",
+            "intranet.westbridge.example",
+            "bank.co",
+            "done.We see",
+            "a@b",
+            "mailto:x",
+            "write mailto:x",
+            "tel:112",
+            "TEL:112",
+            "020 7946 0000",
+            "020-7946-0000",
+            "(020) 7946.0000",
+            "+44 20 7946",
+            "\u{FF10}\u{FF12}\u{FF10} 7946 0",
+            "x\u{FF0E}example",
+            "x\u{3002}example",
+            "\u{FF57}\u{FF57}\u{FF57}.x.example",
+            "10.0.0.1",
+            "//server/share",
+        ] {
+            assert!(something_to_follow(text).is_some(), "{text}");
         }
     }
-    found
-}
 
-/// Flesch–Kincaid grade of a plain letter; reading age is about five years more.
-pub fn reading_grade(text: &str) -> f64 {
-    grade(&prose(text))
-}
-
-#[expect(clippy::cast_precision_loss, reason = "a letter has few words")]
-fn grade(lines: &[String]) -> f64 {
-    let sentences = sentences(lines);
-    let words: usize = sentences.iter().sum();
-    if words == 0 {
-        return 0.0;
-    }
-    let syllables: usize = lines
-        .iter()
-        .flat_map(|line| line.split_whitespace())
-        .filter(|token| token.contains(char::is_alphanumeric))
-        .map(syllables)
-        .sum();
-    0.39 * words as f64 / sentences.len() as f64 + 11.8 * syllables as f64 / words as f64 - 15.59
-}
-
-fn syllables(word: &str) -> usize {
-    let word: String = word
-        .chars()
-        .filter(|c| c.is_alphabetic())
-        .flat_map(char::to_lowercase)
-        .collect();
-    let stem = if let Some(stem) = word.strip_suffix("es") {
-        let spoken = stem.ends_with(|c| "sxzaeiouyhc".contains(c));
-        if spoken { word.as_str() } else { stem }
-    } else if let Some(stem) = word.strip_suffix("ed") {
-        if stem.ends_with(['t', 'd']) {
-            word.as_str()
-        } else {
-            stem
+    #[test]
+    fn plain_words_dates_and_references_lead_nowhere() {
+        for text in [
+            "Security notice DB-2507-K7M4: new password needed by Fri 4 July",
+            "by 5.30pm on Friday 4 July 2025, e.g. at home.",
+            "There are no links and no files. To check that it is real, go to the staff home page.",
+            "Hotel: ask there. File: none.",
+            "1. One\n2. Two\n3. Three\n4. Four\n5. Five\n6. Six\n7. Seven",
+            "We told 9,000 people, 4,211 did it.",
+            "Call extension 5555 from 8am to 8pm.",
+            "Zo\u{eb} O'Brien-\u{141}ukasz jr.",
+        ] {
+            assert_eq!(something_to_follow(text), None, "{text}");
         }
-    } else if let Some(stem) = word.strip_suffix('e') {
-        if stem.ends_with('l') {
-            word.as_str()
-        } else {
-            stem
-        }
-    } else {
-        word.as_str()
-    };
-    let mut groups = 0;
-    let mut in_vowels = false;
-    for c in stem.chars() {
-        let vowel = "aeiouy".contains(c);
-        groups += usize::from(vowel && !in_vowels);
-        in_vowels = vowel;
     }
-    groups.max(1)
-}
 
-/// What people read of an HTML part, written as the plain part writes it: paragraphs apart, steps numbered, headings in
-/// capitals. Knows the few elements that letters use.
-pub fn html_to_text(html: &str) -> String {
-    let mut out = Blocks::default();
-    let mut rest = html;
-    while let Some((text, tail)) = rest.split_once('<') {
-        out.text(text);
-        let Some((tag, tail)) = tail.split_once('>') else {
-            return out.finish();
+    #[test]
+    fn pressing_words_are_found_as_words_only() {
+        let rules = |text: &str| {
+            words(text)
+                .into_iter()
+                .map(|found| found.0)
+                .collect::<Vec<_>>()
         };
-        rest = tail;
-        let name: String = tag
-            .trim_start_matches('/')
-            .chars()
-            .take_while(|c| c.is_ascii_alphanumeric())
-            .collect::<String>()
-            .to_ascii_lowercase();
-        match (name.as_str(), tag.starts_with('/')) {
-            ("head" | "style" | "script" | "title", false) => {
-                let end = format!("</{name}>");
-                rest = rest
-                    .to_ascii_lowercase()
-                    .find(&end)
-                    .and_then(|at| rest.get(at + end.len()..))
-                    .unwrap_or_default();
-            }
-            ("br", _) => out.line(),
-            ("ol", false) => out.list(),
-            ("li", false) => out.item(),
-            ("h1" | "h2" | "h3", false) => out.heading(),
-            (
-                "p" | "div" | "ol" | "li" | "h1" | "h2" | "h3" | "main" | "footer" | "body"
-                | "html",
-                _,
-            ) => out.block(),
-            _ => {}
+        for text in [
+            "This is URGENT.",
+            "Act\nnow.",
+            "Do it now!",
+            "Click the button.",
+            "There is no evidence of harm.",
+            "Your account is Suspended.",
+            "ACT QUICKLY please",
+            "PLEASEREAD this",
+            "Verify your acc\u{200B}ount today",
+        ] {
+            assert!(rules(text).contains(&2), "{text}");
         }
-    }
-    out.text(rest);
-    out.finish()
-}
-
-/// Paragraphs as they are read out of HTML.
-#[derive(Default)]
-struct Blocks {
-    done: String,
-    open: String,
-    heading: bool,
-    item: Option<usize>,
-    items: usize,
-}
-
-impl Blocks {
-    fn text(&mut self, text: &str) {
-        for c in unescape(text).chars() {
-            if c.is_ascii_whitespace() {
-                if !self.open.is_empty() && !self.open.ends_with([' ', '\n']) {
-                    self.open.push(' ');
-                }
-            } else {
-                self.open.push(c);
-            }
+        for text in [
+            "The clicking clock",
+            "He felt an urge.",
+            "WHAT TO DO",
+            "Press Ctrl, Alt and Delete.",
+            "The NCSC and the BBC know.",
+        ] {
+            assert_eq!(rules(text), [] as [u8; 0], "{text}");
         }
     }
 
-    fn line(&mut self) {
-        self.open.truncate(self.open.trim_end().len());
-        self.open.push('\n');
-    }
-
-    fn block(&mut self) {
-        let text = std::mem::take(&mut self.open);
-        let text = text.trim();
-        if !text.is_empty() {
-            if !self.done.is_empty() {
-                self.done.push_str(match self.item {
-                    Some(nth) if nth > 1 => "\n",
-                    Some(_) | None => "\n\n",
-                });
-            }
-            match self.item {
-                Some(nth) => self.done.push_str(&format!("{nth}. {text}")),
-                None if self.heading => self.done.push_str(&text.to_uppercase()),
-                None => self.done.push_str(text),
-            }
+    #[test]
+    fn markup_that_leads_somewhere_is_found() {
+        for html in [
+            "<a href='x'>y</a>",
+            "<A>",
+            "<p onclick='x()'>",
+            "<td background=\"x\">",
+            "<meta http-equiv=refresh>",
+            "<style>@import 'x'</style>",
+            "<p style='background: url(x)'>",
+            "<IMG SRC=x>",
+        ] {
+            assert!(!markup(html).is_empty(), "{html}");
         }
-        self.item = None;
-        self.heading = false;
+        assert_eq!(
+            markup("<p class=\"lead\">Read on: one = 1, on=2</p><style>a { color: red }</style>"),
+            []
+        );
     }
 
-    fn list(&mut self) {
-        self.block();
-        self.items = 0;
+    #[test]
+    fn a_finding_reads_as_one_line() {
+        let finding = Finding {
+            file: "messages/email/x.txt".to_owned(),
+            line: Some(3),
+            rule: 2,
+            reason: "\"urgent\" presses people".to_owned(),
+        };
+        assert_eq!(
+            finding.to_string(),
+            "messages/email/x.txt: line 3: rule 2: \"urgent\" presses people"
+        );
     }
-
-    fn item(&mut self) {
-        self.block();
-        self.items += 1;
-        self.item = Some(self.items);
-    }
-
-    fn heading(&mut self) {
-        self.block();
-        self.heading = true;
-    }
-
-    fn finish(mut self) -> String {
-        self.block();
-        self.done
-    }
-}
-
-/// The few entities that an escaper writes.
-fn unescape(text: &str) -> String {
-    if !text.contains('&') {
-        return text.to_owned();
-    }
-    let mut out = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some((before, after)) = rest.split_once('&') {
-        out.push_str(before);
-        rest = after;
-        let known = after.split_once(';').and_then(|(name, tail)| {
-            let c = match name {
-                "amp" => '&',
-                "lt" => '<',
-                "gt" => '>',
-                "quot" => '"',
-                "nbsp" => ' ',
-                _ => {
-                    let number = name.strip_prefix('#')?;
-                    let code = match number.strip_prefix('x') {
-                        Some(hex) => u32::from_str_radix(hex, 16).ok()?,
-                        None => number.parse().ok()?,
-                    };
-                    char::from_u32(code)?
-                }
-            };
-            Some((c, tail))
-        });
-        match known {
-            Some((c, tail)) => {
-                out.push(c);
-                rest = tail;
-            }
-            None => out.push('&'),
-        }
-    }
-    out.push_str(rest);
-    out
 }

@@ -37,6 +37,11 @@ impl Sources {
         let mut sources = Self::default();
         sources.embedded(&BUILT_IN);
         if let Some(folder) = folder {
+            // A slip in the folder's name would leave the built-in texts in force.
+            std::fs::read_dir(folder).map_err(|source| MessagesError::Read {
+                file: folder.display().to_string(),
+                source,
+            })?;
             for top in ["email", "discord"] {
                 sources.folder(folder, top)?;
             }
