@@ -5,4 +5,5 @@
 //!                             incident → posts
 //! ```
 
+pub mod directory;
 pub mod domain;
