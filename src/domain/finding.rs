@@ -376,6 +376,8 @@ reject_reasons! {
     TooLong = "too_long", "the line is longer than 64 KiB";
     /// The characters are not in the file's encoding.
     BadEncoding = "bad_encoding", "the characters are not in the encoding of the file";
+    /// A cell holds none of the words that its column knows.
+    BadValue = "bad_value", "a cell is none of the words that its column knows";
 }
 
 impl std::fmt::Display for RejectReason {
