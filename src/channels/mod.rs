@@ -36,6 +36,17 @@ impl Sent {
             answer,
         }
     }
+
+    /// Whether a relay that had heard nothing of this letter closed a connection that was used before: an idle limit, or its
+    /// own count of messages. A fresh connection is worth one try, and the relay is not to blame.
+    fn is_a_goodbye(&self) -> bool {
+        self.stage == Stage::Mail
+            && match &self.answer {
+                Answer::Lost => true,
+                Answer::Reply(reply) => reply.code == 421,
+                Answer::TimedOut | Answer::Tls | Answer::Garbled => false,
+            }
+    }
 }
 
 /// Where letters go.
@@ -94,10 +105,14 @@ impl Session {
     /// exactly what arrives.
     pub async fn send(&mut self, envelope_from: &str, to: &EmailAddress, bytes: &[u8]) -> Sent {
         match self {
-            Self::Smtp { smtp, connection } => match usable(smtp, connection).await {
-                Ok(connection) => connection.send(envelope_from, to, bytes).await,
-                Err(sent) => sent,
-            },
+            Self::Smtp { smtp, connection } => {
+                let reused = connection.as_ref().is_some_and(|open| open.is_usable());
+                let sent = by_mail(smtp, connection, envelope_from, to, bytes).await;
+                if reused && sent.is_a_goodbye() {
+                    return by_mail(smtp, connection, envelope_from, to, bytes).await;
+                }
+                sent
+            }
             Self::Folder(folder) => folder.write(bytes).await,
         }
     }
@@ -114,6 +129,19 @@ impl Session {
             }
             | Self::Folder(_) => {}
         }
+    }
+}
+
+async fn by_mail(
+    smtp: &Smtp,
+    connection: &mut Option<Box<Connection>>,
+    envelope_from: &str,
+    to: &EmailAddress,
+    bytes: &[u8],
+) -> Sent {
+    match usable(smtp, connection).await {
+        Ok(open) => open.send(envelope_from, to, bytes).await,
+        Err(sent) => sent,
     }
 }
 

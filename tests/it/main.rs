@@ -1,1 +1,6 @@
 //! One test binary, so that it links once.
+
+mod support;
+
+mod discord;
+mod mail;

@@ -2,6 +2,7 @@
 
 use std::error::Error as _;
 use std::future::Future;
+use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
@@ -12,12 +13,12 @@ use lettre::transport::smtp::client::AsyncSmtpConnection;
 use lettre::transport::smtp::extension::ClientId;
 use lettre::transport::smtp::response::Response;
 use secrecy::ExposeSecret;
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, lookup_host};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
 use super::stream::Held;
-use super::{Limits, Login, Prepared, Protection};
+use super::{Limits, Login, Prepared, Protection, Relay};
 use crate::domain::EmailAddress;
 use crate::domain::delivery::{Answer, Reply, Stage, ruling};
 
@@ -65,14 +66,8 @@ impl Conversation {
         let relay = &with.relay;
         let limits = relay.limits;
         let hello = ClientId::Domain(relay.hello.clone());
-        let (tcp, peer) = within(
-            Stage::Connect,
-            limits.connect,
-            reach(&relay.host, relay.port),
-        )
-        .await?;
+        let (tcp, peer) = within(Stage::Connect, limits.connect, reach(relay)).await?;
         let (line, sent) = match relay.tls {
-            Protection::Nothing if !peer.ip().is_loopback() => return Err(no_tls(Stage::Connect)),
             Protection::Implicit => {
                 let handshake = async {
                     let shaken = with.implicit.connect(&relay.host, tcp).await;
@@ -292,8 +287,15 @@ fn stuffed(text: &str) -> String {
     out
 }
 
-async fn reach(host: &str, port: u16) -> Result<(TcpStream, std::net::SocketAddr), Answer> {
-    let tcp = TcpStream::connect((host, port))
+/// Connects to the first address of the relay that answers. Without TLS each of them must be on this machine, or none is
+/// tried.
+async fn reach(relay: &Relay) -> Result<(TcpStream, SocketAddr), Answer> {
+    let found = lookup_host((relay.host.as_str(), relay.port)).await;
+    let addresses: Vec<SocketAddr> = found.map_err(|_| Answer::Lost)?.collect();
+    if relay.tls == Protection::Nothing && !addresses.iter().all(|at| at.ip().is_loopback()) {
+        return Err(Answer::Tls);
+    }
+    let tcp = TcpStream::connect(&addresses[..])
         .await
         .map_err(|_| Answer::Lost)?;
     // Without it Nagle's algorithm waits for the receiver's delayed acknowledgement: 40 ms a message.

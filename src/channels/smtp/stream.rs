@@ -59,6 +59,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Held<S> {
         if self.held.first() == Some(&CLIENT_HELLO) {
             self.line_by_line = false;
         }
+        // An answer that is here before its question was not meant for it, and all that follow would be taken for others'.
+        if self.line_by_line && !self.ahead.is_empty() {
+            return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
+        }
         while let Some(rest) = self
             .held
             .get(self.written..)
@@ -192,6 +196,19 @@ mod tests {
         let mut got = Vec::new();
         far.read_to_end(&mut got).await.unwrap();
         assert_eq!(got, b"QUIT\r\n");
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_is_there_before_its_question_is_an_error_and_the_question_is_not_sent()
+    {
+        let (mut held, sent, mut far) = pair(true);
+        far.write_all(b"250 ok\r\n250 queued\r\n").await.unwrap();
+        let mut space = [0; 64];
+        assert_eq!(held.read(&mut space).await.unwrap(), 8);
+        held.write_all(b"DATA\r\n").await.unwrap();
+        let error = held.read(&mut space).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::InvalidData);
+        assert!(!sent.has_changed().unwrap());
     }
 
     #[tokio::test]
