@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use chrono::{
-    DateTime, Datelike, Days, MappedLocalTime, Months, NaiveDate, NaiveDateTime, NaiveTime, Offset,
+    DateTime, Datelike, MappedLocalTime, Months, NaiveDate, NaiveDateTime, NaiveTime, Offset,
     TimeDelta, TimeZone, Weekday,
 };
 use chrono_tz::Tz;
@@ -184,8 +184,7 @@ impl Calendar {
     /// `now` if it lies in the send window of a working day, else the next opening. If there is none within ten years
     /// the answer lies beyond them: a strange calendar keeps silent rather than sends at night.
     pub fn next_sendable(&self, now: Moment) -> Moment {
-        // A window may run past midnight by the clock of instants only at a clock change; yesterday costs nothing.
-        let mut day = self.local(now).date().checked_sub_days(Days::new(1));
+        let mut day = Some(self.local(now).date());
         for _ in 0..SEARCH_DAYS {
             let Some(date) = day else { break };
             if let Some((start, end)) = self.window(date)

@@ -103,6 +103,8 @@ fn missed_rungs_are_merged_and_each_rung_is_climbed_once() {
         ("2026-02-19 10:00", vec![Reminder2], None),
         ("2026-02-23 10:00", vec![Reminder1], Some(ReminderFinal)),
         ("2026-02-24 16:59", vec![], Some(ReminderFinal)),
+        // A case that moved to a longer ladder after its last reminder starts no new series.
+        ("2026-02-16 10:00", vec![ReminderFinal], None),
         // At the deadline no reminder goes any more.
         ("2026-02-24 17:00", vec![Reminder1], None),
         ("2026-02-27 10:00", vec![Reminder1], Some(Manager)),
