@@ -51,6 +51,7 @@ CREATE TABLE cases (
 );
 CREATE UNIQUE INDEX cases_one_open ON cases (account_id) WHERE state <> 'closed';
 CREATE INDEX cases_account ON cases (account_id, id);
+CREATE INDEX cases_reopens ON cases (reopens_id) WHERE reopens_id IS NOT NULL;
 CREATE INDEX cases_thread ON cases (thread_id) WHERE thread_id IS NOT NULL;
 CREATE INDEX cases_unplanned ON cases (person_id) WHERE state = 'open' AND thread_id IS NULL;
 

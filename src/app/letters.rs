@@ -40,7 +40,9 @@ struct Kept {
 
 impl std::fmt::Debug for Kept {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Kept").field("locale", &self.locale).finish_non_exhaustive()
+        f.debug_struct("Kept")
+            .field("locale", &self.locale)
+            .finish_non_exhaustive()
     }
 }
 
@@ -69,11 +71,20 @@ pub struct Framing<'a> {
 }
 
 impl Letters {
-    pub(super) fn new(config: &Config, messages: Messages, constants: Constants, site_key: Vec<u8>) -> anyhow::Result<Self> {
+    pub(super) fn new(
+        config: &Config,
+        messages: Messages,
+        constants: Constants,
+        site_key: Vec<u8>,
+    ) -> anyhow::Result<Self> {
         let broken = messages.check(&constants);
         if let Some(first) = broken.first() {
             let more = broken.len() - 1;
-            anyhow::bail!("{}: {} ({more} more; `bell messages check` shows them all)", first.file, first.reason);
+            anyhow::bail!(
+                "{}: {} ({more} more; `bell messages check` shows them all)",
+                first.file,
+                first.reason
+            );
         }
         let mail = &config.mail;
         Ok(Self {
@@ -81,7 +92,10 @@ impl Letters {
             constants,
             from_name: mail.from_name.clone(),
             from: mail.from_address.clone(),
-            reply_to: mail.reply_to.clone().unwrap_or_else(|| mail.from_address.clone()),
+            reply_to: mail
+                .reply_to
+                .clone()
+                .unwrap_or_else(|| mail.from_address.clone()),
             bounce_domain: mail.bounce_domain.clone(),
             is_private: mail.sensitivity == Sensitivity::Private,
             site_key,
@@ -91,24 +105,43 @@ impl Letters {
 
     /// The hash of all that a kind's letters are made of but a person's facts, and that document itself.
     pub fn template(&self, kind: NoticeKind, locale: &str) -> anyhow::Result<(String, String)> {
-        let document = self.messages.document(kind, locale, &self.constants).with_context(|| format!("there is no {kind} in {locale}"))?;
+        let document = self
+            .messages
+            .document(kind, locale, &self.constants)
+            .with_context(|| format!("there is no {kind} in {locale}"))?;
         Ok((HEXLOWER.encode(&Sha256::digest(&document)), document))
     }
 
     /// Writes a person's letter from the texts of today.
-    pub fn render(&self, kind: NoticeKind, locale: &str, personal: &Personal) -> anyhow::Result<Rendered> {
-        Ok(self.messages.render(kind, locale, &self.constants, personal)?)
+    pub fn render(
+        &self,
+        kind: NoticeKind,
+        locale: &str,
+        personal: &Personal,
+    ) -> anyhow::Result<Rendered> {
+        Ok(self
+            .messages
+            .render(kind, locale, &self.constants, personal)?)
     }
 
     /// The Message-ID of a notice: the same notice never gets two.
-    pub fn message_id(&self, campaign: crate::domain::CampaignId, thread: i64, kind: NoticeKind, seq: i64, template: &str, to: &EmailAddress) -> anyhow::Result<String> {
+    pub fn message_id(
+        &self,
+        campaign: crate::domain::CampaignId,
+        thread: i64,
+        kind: NoticeKind,
+        seq: i64,
+        template: &str,
+        to: &EmailAddress,
+    ) -> anyhow::Result<String> {
         let mut hash = [0; 32];
         if let Ok(bytes) = HEXLOWER.decode(template.as_bytes()) {
             hash.iter_mut().zip(bytes).for_each(|(to, from)| *to = from);
         }
+        let about = [thread];
         let parts = MessageIdParts {
             campaign,
-            thread,
+            about: &about,
             kind,
             sequence: u32::try_from(seq).unwrap_or(u32::MAX),
             template: &hash,
@@ -124,9 +157,18 @@ impl Letters {
     }
 
     /// The bytes of a letter. The same framing and text give the same bytes.
-    pub fn bytes(&self, rendered: &Rendered, to_name: &crate::domain::PersonName, framing: &Framing<'_>) -> anyhow::Result<Vec<u8>> {
-        let before: Vec<String> =
-            framing.message_ids.split_ascii_whitespace().take_while(|id| *id != framing.message_id).map(str::to_owned).collect();
+    pub fn bytes(
+        &self,
+        rendered: &Rendered,
+        to_name: &crate::domain::PersonName,
+        framing: &Framing<'_>,
+    ) -> anyhow::Result<Vec<u8>> {
+        let before: Vec<String> = framing
+            .message_ids
+            .split_ascii_whitespace()
+            .take_while(|id| *id != framing.message_id)
+            .map(str::to_owned)
+            .collect();
         let envelope = Envelope {
             from_name: self.from_name.clone(),
             from: self.from.clone(),
@@ -149,9 +191,17 @@ impl Letters {
     /// The letter of a delivery, made from what the store kept. It must come out as it was queued, byte for byte.
     pub async fn write(&self, store: &Store, delivery: &Delivery) -> anyhow::Result<Written> {
         let kept = self.kept(store, delivery.template).await?;
-        let personal: Personal = serde_json::from_str(&delivery.facts).map_err(|_| anyhow::anyhow!("the facts of delivery {} cannot be read", delivery.id))?;
+        let personal: Personal = serde_json::from_str(&delivery.facts)
+            .map_err(|_| anyhow::anyhow!("the facts of delivery {} cannot be read", delivery.id))?;
         let rendered = kept.frozen.render(&personal)?;
-        let message_id = self.message_id(delivery.campaign, delivery.thread, delivery.kind, delivery.seq, &kept.hash, &delivery.recipient)?;
+        let message_id = self.message_id(
+            delivery.campaign,
+            delivery.thread,
+            delivery.kind,
+            delivery.seq,
+            &kept.hash,
+            &delivery.recipient,
+        )?;
         let framing = Framing {
             to: &delivery.recipient,
             queued_at: delivery.queued_at,
@@ -161,20 +211,39 @@ impl Letters {
             message_id: &message_id,
         };
         let bytes = self.bytes(&rendered, &personal.full_name, &framing)?;
-        anyhow::ensure!(letter_hash(&bytes) == delivery.letter_hash, "the letter of delivery {} does not come out as it was queued", delivery.id);
-        Ok(Written { envelope_from: verp(&self.site_key, delivery.id, &self.bounce_domain)?, bytes })
+        anyhow::ensure!(
+            letter_hash(&bytes) == delivery.letter_hash,
+            "the letter of delivery {} does not come out as it was queued",
+            delivery.id
+        );
+        Ok(Written {
+            envelope_from: verp(&self.site_key, delivery.id, &self.bounce_domain)?,
+            bytes,
+        })
     }
 
     async fn kept(&self, store: &Store, id: TemplateId) -> anyhow::Result<Arc<Kept>> {
-        let cached = self.kept.lock().unwrap_or_else(PoisonError::into_inner).get(&id).cloned();
+        let cached = self
+            .kept
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(&id)
+            .cloned();
         if let Some(kept) = cached {
             return Ok(kept);
         }
         let mut tx = store.read().await?;
         let (_, locale, document) = tx.template(id).await?;
         drop(tx);
-        let kept = Arc::new(Kept { frozen: Frozen::read(&document)?, locale, hash: HEXLOWER.encode(&Sha256::digest(&document)) });
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner).insert(id, Arc::clone(&kept));
+        let kept = Arc::new(Kept {
+            frozen: Frozen::read(&document)?,
+            locale,
+            hash: HEXLOWER.encode(&Sha256::digest(&document)),
+        });
+        self.kept
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(id, Arc::clone(&kept));
         Ok(kept)
     }
 }

@@ -23,7 +23,7 @@ use crate::domain::ladder::{Due, Ladder, Rung, Step, When};
 use crate::messages::{Constants, Messages, Sourced};
 use crate::store::Store;
 
-pub use letters::{Letters, Written};
+pub use letters::{Framing, Letters, Written, letter_hash};
 
 /// Everything a step needs. Cheap to share.
 #[derive(Debug)]
@@ -88,12 +88,21 @@ impl App {
     /// How evidence is weighed in a realm.
     pub fn rule(&self, realm: &Realm) -> anyhow::Result<Rule> {
         let rules = self.realm(realm)?;
-        Ok(Rule { skew: rules.skew, max_age: rules.evidence_max_age, exposes_sessions: rules.exposes_sessions, ..Rule::default() })
+        Ok(Rule {
+            skew: rules.skew,
+            max_age: rules.evidence_max_age,
+            exposes_sessions: rules.exposes_sessions,
+            ..Rule::default()
+        })
     }
 
     /// The ladder of a category, with what the config replaces.
     pub fn ladder(&self, category: Category) -> Ladder {
-        ladder(category, self.config.ladders.of(category), self.config.organisation.texts.manager_line.is_some())
+        ladder(
+            category,
+            self.config.ladders.of(category),
+            self.config.organisation.texts.manager_line.is_some(),
+        )
     }
 
     /// The working time in a person's zone; the site's if they have none or it is unknown.
@@ -107,13 +116,18 @@ impl App {
     /// Whether an operator of this name has a role. Without any [[operator]] nobody has.
     pub fn has_role(&self, name: &str, role: config::Role) -> bool {
         let folded = crate::domain::address::fold(name);
-        self.config.operators.iter().any(|operator| crate::domain::address::fold(&operator.name) == folded && operator.roles.contains(&role))
+        self.config.operators.iter().any(|operator| {
+            crate::domain::address::fold(&operator.name) == folded && operator.roles.contains(&role)
+        })
     }
 
     /// Whether the config knows an operator of this name.
     pub fn is_operator(&self, name: &str) -> bool {
         let folded = crate::domain::address::fold(name);
-        self.config.operators.iter().any(|operator| crate::domain::address::fold(&operator.name) == folded)
+        self.config
+            .operators
+            .iter()
+            .any(|operator| crate::domain::address::fold(&operator.name) == folded)
     }
 }
 
@@ -121,10 +135,14 @@ async fn open_store(config: &Config) -> anyhow::Result<Store> {
     match &config.store {
         StoreUrl::Sqlite(file) => {
             let url = format!("sqlite://{}", file.display());
-            Store::open(&url, None).await.with_context(|| format!("opening {}", file.display()))
+            Store::open(&url, None)
+                .await
+                .with_context(|| format!("opening {}", file.display()))
         }
         StoreUrl::Postgres { url, password } => {
-            Store::open(url, password.as_ref().map(ExposeSecret::expose_secret)).await.context("opening the PostgreSQL database that store.url names")
+            Store::open(url, password.as_ref().map(ExposeSecret::expose_secret))
+                .await
+                .context("opening the PostgreSQL database that store.url names")
         }
     }
 }
@@ -132,7 +150,8 @@ async fn open_store(config: &Config) -> anyhow::Result<Store> {
 fn calendar(config: &Config) -> anyhow::Result<Calendar> {
     let holidays = match &config.calendar.holidays {
         Some(file) => {
-            let text = std::fs::read_to_string(file).with_context(|| format!("reading {}", file.display()))?;
+            let text = std::fs::read_to_string(file)
+                .with_context(|| format!("reading {}", file.display()))?;
             parse_holidays(&text).with_context(|| format!("reading {}", file.display()))?
         }
         None => BTreeSet::new(),
@@ -154,20 +173,40 @@ fn ladder(category: Category, over: &config::LadderOverride, tells_manager: bool
         let last_by_day = over.final_hours_before.is_none() && days.len() > 1;
         let names = [Rung::Reminder1, Rung::Reminder2, Rung::ReminderFinal];
         let last = days.len().saturating_sub(1);
-        ladder.steps.extend(days.iter().enumerate().filter_map(|(nth, day)| {
-            let rung = if last_by_day && nth == last { Rung::ReminderFinal } else { *names.get(nth)? };
-            Some(Step { rung, when: When::Day(*day) })
-        }));
+        ladder
+            .steps
+            .extend(days.iter().enumerate().filter_map(|(nth, day)| {
+                let rung = if last_by_day && nth == last {
+                    Rung::ReminderFinal
+                } else {
+                    *names.get(nth)?
+                };
+                Some(Step {
+                    rung,
+                    when: When::Day(*day),
+                })
+            }));
         if let Some(hours) = over.final_hours_before {
-            ladder.steps.push(Step { rung: Rung::ReminderFinal, when: When::HoursBeforeDeadline(hours) });
+            ladder.steps.push(Step {
+                rung: Rung::ReminderFinal,
+                when: When::HoursBeforeDeadline(hours),
+            });
         }
     }
     if let Some(days) = over.manager_days {
-        for step in ladder.steps.iter_mut().filter(|step| step.rung == Rung::Manager) {
+        for step in ladder
+            .steps
+            .iter_mut()
+            .filter(|step| step.rung == Rung::Manager)
+        {
             step.when = When::DaysAfterDeadline(days);
         }
     }
-    if tells_manager { ladder } else { ladder.without_manager() }
+    if tells_manager {
+        ladder
+    } else {
+        ladder.without_manager()
+    }
 }
 
 fn constants(config: &Config) -> Constants {
@@ -175,7 +214,10 @@ fn constants(config: &Config) -> Constants {
     let texts = &organisation.texts;
     let some = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
     // Whoever sets one of these lines in the config vouches for it; the config file is the record.
-    let sourced = |line: &str| Sourced { text: line.to_owned(), evidence: "config".to_owned() };
+    let sourced = |line: &str| Sourced {
+        text: line.to_owned(),
+        evidence: "config".to_owned(),
+    };
     let checked = texts.no_sign_line.starts_with("We have checked");
     Constants {
         org: organisation.name.clone(),
@@ -214,7 +256,11 @@ fn outlet(config: &Config) -> anyhow::Result<Outlet> {
     };
     let hello = smtp.hello.clone().unwrap_or_else(host_name);
     let mut to = Relay::new(smtp.host.clone(), smtp.port, tls, hello);
-    to.login = smtp.user.clone().zip(smtp.password.clone()).map(|(user, password)| Login { user, password });
+    to.login = smtp
+        .user
+        .clone()
+        .zip(smtp.password.clone())
+        .map(|(user, password)| Login { user, password });
     to.ca_file.clone_from(&smtp.ca_file);
     to.messages_per_connection = relay.messages_per_connection;
     to.connection_age = relay.connection_age;
@@ -244,8 +290,12 @@ fn status(config: &Config) -> anyhow::Result<Option<StatusChannel>> {
     Ok(match &config.discord {
         None => None,
         Some(config::Discord::Folder(dir)) => Some(StatusChannel::File(dir.clone())),
-        Some(config::Discord::Channel { channel_id, token, api_base }) => {
-            Some(StatusChannel::Discord(Discord::new(token, channel_id.get(), api_base.as_deref()).context("discord")?))
-        }
+        Some(config::Discord::Channel {
+            channel_id,
+            token,
+            api_base,
+        }) => Some(StatusChannel::Discord(
+            Discord::new(token, channel_id.get(), api_base.as_deref()).context("discord")?,
+        )),
     })
 }

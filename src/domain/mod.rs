@@ -9,6 +9,7 @@ pub mod campaign;
 pub mod case;
 pub mod delivery;
 pub mod evidence;
+pub mod figures;
 pub mod finding;
 pub mod identity;
 pub mod ids;

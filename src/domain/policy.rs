@@ -85,10 +85,18 @@ impl WhyNot {
             Self::NoAddress => "the directory has no address: reach them another way",
             Self::Disabled => "their own account is disabled",
             Self::Left => "they have left",
-            Self::OnlyAffectedMailbox => "an intruder may read the only mailbox: reach them by phone or in person",
-            Self::NotContained => "block sign-in and revoke sessions first, then `bell case contain`",
-            Self::Operators => "an account of the operators: reset it and rotate what depends on it",
-            Self::Unwritable => "a letter about these facts could not be written: tell them by hand",
+            Self::OnlyAffectedMailbox => {
+                "an intruder may read the only mailbox: reach them by phone or in person"
+            }
+            Self::NotContained => {
+                "block sign-in and revoke sessions first, then `bell case contain`"
+            }
+            Self::Operators => {
+                "an account of the operators: reset it and rotate what depends on it"
+            }
+            Self::Unwritable => {
+                "a letter about these facts could not be written: tell them by hand"
+            }
         }
     }
 
@@ -96,7 +104,11 @@ impl WhyNot {
     pub const fn work(self) -> Option<Work> {
         match self {
             Self::Exempt => None,
-            Self::NoAddress | Self::Disabled | Self::Left | Self::OnlyAffectedMailbox | Self::Unwritable => Some(Work::Reach),
+            Self::NoAddress
+            | Self::Disabled
+            | Self::Left
+            | Self::OnlyAffectedMailbox
+            | Self::Unwritable => Some(Work::Reach),
             Self::NotContained => Some(Work::Contain),
             Self::Operators | Self::OnHold => Some(Work::Operators),
         }
@@ -138,18 +150,35 @@ pub enum Decision {
 /// to, and nothing goes out before containment is on record.
 pub fn decide(reader: Option<&Reader>, cases: &[Tellable], now: Moment) -> Decision {
     use Decision::Not;
-    let Some(reader) = reader else { return Not(WhyNot::Operators) };
+    let Some(reader) = reader else {
+        return Not(WhyNot::Operators);
+    };
     let waiting = |case: &Tellable| case.exempt_until.is_some_and(|until| until > now);
-    let about: Vec<usize> = cases.iter().enumerate().filter(|(_, case)| !waiting(case) && case.standing != Standing::Hold).map(|(at, _)| at).collect();
+    let about: Vec<usize> = cases
+        .iter()
+        .enumerate()
+        .filter(|(_, case)| !waiting(case) && case.standing != Standing::Hold)
+        .map(|(at, _)| at)
+        .collect();
     let told: Vec<&Tellable> = about.iter().filter_map(|at| cases.get(*at)).collect();
     let Some(category) = told.iter().map(|case| case.category).max() else {
-        return Not(if cases.iter().all(waiting) { WhyNot::Exempt } else { WhyNot::OnHold });
+        return Not(if cases.iter().all(waiting) {
+            WhyNot::Exempt
+        } else {
+            WhyNot::OnHold
+        });
     };
     if reader.left {
         return Not(WhyNot::Left);
     }
-    let compromised: Vec<&&Tellable> = told.iter().filter(|case| case.category == Category::Compromised).collect();
-    if compromised.iter().any(|case| case.contained_at.is_none_or(|at| at > now)) {
+    let compromised: Vec<&&Tellable> = told
+        .iter()
+        .filter(|case| case.category == Category::Compromised)
+        .collect();
+    if compromised
+        .iter()
+        .any(|case| case.contained_at.is_none_or(|at| at > now))
+    {
         return Not(WhyNot::NotContained);
     }
     let is_victim = compromised.iter().any(|case| case.route == Route::Holder);
@@ -162,7 +191,12 @@ pub fn decide(reader: Option<&Reader>, cases: &[Tellable], now: Moment) -> Decis
         (false, Some(own), _) => own.clone(),
         (false, None, _) => return Not(WhyNot::NoAddress),
     };
-    Decision::Tell { kind: NoticeKind::first(category), category, to, about }
+    Decision::Tell {
+        kind: NoticeKind::first(category),
+        category,
+        to,
+        about,
+    }
 }
 
 /// Who is told first: the severest category, first notices before reminders, thanks last. Smaller goes first.
@@ -174,7 +208,10 @@ pub const fn priority(category: Category, kind: NoticeKind) -> i64 {
         Category::Weak => 3,
     };
     match kind {
-        NoticeKind::Compromised | NoticeKind::Breached | NoticeKind::Attacked | NoticeKind::Weak => category,
+        NoticeKind::Compromised
+        | NoticeKind::Breached
+        | NoticeKind::Attacked
+        | NoticeKind::Weak => category,
         NoticeKind::ReminderFinal => 10 + category,
         NoticeKind::Reminder1 | NoticeKind::Reminder2 => 20 + category,
         NoticeKind::Done => 30,
@@ -188,36 +225,145 @@ mod tests {
     const NOW: Moment = Moment::from_micros(1_000_000_000);
 
     fn reader() -> Reader {
-        Reader { address: EmailAddress::parse("ada@parl.example").ok(), second_address: EmailAddress::parse("ada@home.example").ok(), enabled: true, left: false }
+        Reader {
+            address: EmailAddress::parse("ada@parl.example").ok(),
+            second_address: EmailAddress::parse("ada@home.example").ok(),
+            enabled: true,
+            left: false,
+        }
     }
 
     fn case(category: Category) -> Tellable {
-        Tellable { category, route: Route::Holder, standing: Standing::Open, contained_at: None, exempt_until: None }
+        Tellable {
+            category,
+            route: Route::Holder,
+            standing: Standing::Open,
+            contained_at: None,
+            exempt_until: None,
+        }
     }
 
     #[test]
     fn who_is_told_and_why_not() {
         use Category::{Breached, Compromised, Weak};
         let later = Some(NOW.plus(chrono::TimeDelta::hours(1)));
-        let contained = Tellable { contained_at: Some(NOW), ..case(Compromised) };
-        let owned = Tellable { route: Route::Owner, ..contained };
-        let nobody = Reader { address: None, second_address: None, ..reader() };
-        let alone = Reader { second_address: None, ..reader() };
-        let tell = |kind, category, to: &str, about: &[usize]| Decision::Tell { kind, category, to: EmailAddress::parse(to).unwrap(), about: about.to_vec() };
+        let contained = Tellable {
+            contained_at: Some(NOW),
+            ..case(Compromised)
+        };
+        let owned = Tellable {
+            route: Route::Owner,
+            ..contained
+        };
+        let nobody = Reader {
+            address: None,
+            second_address: None,
+            ..reader()
+        };
+        let alone = Reader {
+            second_address: None,
+            ..reader()
+        };
+        let tell = |kind, category, to: &str, about: &[usize]| Decision::Tell {
+            kind,
+            category,
+            to: EmailAddress::parse(to).unwrap(),
+            about: about.to_vec(),
+        };
         for (reader, cases, expected) in [
-            (Some(reader()), vec![case(Weak)], tell(NoticeKind::Weak, Weak, "ada@parl.example", &[0])),
-            (Some(reader()), vec![case(Weak), case(Breached)], tell(NoticeKind::Breached, Breached, "ada@parl.example", &[0, 1])),
-            (Some(reader()), vec![case(Compromised)], Decision::Not(WhyNot::NotContained)),
-            (Some(reader()), vec![case(Weak), case(Compromised)], Decision::Not(WhyNot::NotContained)),
-            (Some(reader()), vec![contained], tell(NoticeKind::Compromised, Compromised, "ada@home.example", &[0])),
-            (Some(alone.clone()), vec![contained], Decision::Not(WhyNot::OnlyAffectedMailbox)),
-            (Some(alone), vec![owned], tell(NoticeKind::Compromised, Compromised, "ada@parl.example", &[0])),
-            (Some(nobody), vec![case(Weak)], Decision::Not(WhyNot::NoAddress)),
-            (Some(Reader { enabled: false, ..reader() }), vec![case(Weak)], Decision::Not(WhyNot::Disabled)),
-            (Some(Reader { left: true, ..reader() }), vec![case(Weak)], Decision::Not(WhyNot::Left)),
-            (Some(reader()), vec![Tellable { exempt_until: later, ..case(Weak) }], Decision::Not(WhyNot::Exempt)),
-            (Some(reader()), vec![Tellable { exempt_until: later, ..case(Breached) }, case(Weak)], tell(NoticeKind::Weak, Weak, "ada@parl.example", &[1])),
-            (Some(reader()), vec![Tellable { standing: Standing::Hold, ..case(Weak) }], Decision::Not(WhyNot::OnHold)),
+            (
+                Some(reader()),
+                vec![case(Weak)],
+                tell(NoticeKind::Weak, Weak, "ada@parl.example", &[0]),
+            ),
+            (
+                Some(reader()),
+                vec![case(Weak), case(Breached)],
+                tell(NoticeKind::Breached, Breached, "ada@parl.example", &[0, 1]),
+            ),
+            (
+                Some(reader()),
+                vec![case(Compromised)],
+                Decision::Not(WhyNot::NotContained),
+            ),
+            (
+                Some(reader()),
+                vec![case(Weak), case(Compromised)],
+                Decision::Not(WhyNot::NotContained),
+            ),
+            (
+                Some(reader()),
+                vec![contained],
+                tell(
+                    NoticeKind::Compromised,
+                    Compromised,
+                    "ada@home.example",
+                    &[0],
+                ),
+            ),
+            (
+                Some(alone.clone()),
+                vec![contained],
+                Decision::Not(WhyNot::OnlyAffectedMailbox),
+            ),
+            (
+                Some(alone),
+                vec![owned],
+                tell(
+                    NoticeKind::Compromised,
+                    Compromised,
+                    "ada@parl.example",
+                    &[0],
+                ),
+            ),
+            (
+                Some(nobody),
+                vec![case(Weak)],
+                Decision::Not(WhyNot::NoAddress),
+            ),
+            (
+                Some(Reader {
+                    enabled: false,
+                    ..reader()
+                }),
+                vec![case(Weak)],
+                Decision::Not(WhyNot::Disabled),
+            ),
+            (
+                Some(Reader {
+                    left: true,
+                    ..reader()
+                }),
+                vec![case(Weak)],
+                Decision::Not(WhyNot::Left),
+            ),
+            (
+                Some(reader()),
+                vec![Tellable {
+                    exempt_until: later,
+                    ..case(Weak)
+                }],
+                Decision::Not(WhyNot::Exempt),
+            ),
+            (
+                Some(reader()),
+                vec![
+                    Tellable {
+                        exempt_until: later,
+                        ..case(Breached)
+                    },
+                    case(Weak),
+                ],
+                tell(NoticeKind::Weak, Weak, "ada@parl.example", &[1]),
+            ),
+            (
+                Some(reader()),
+                vec![Tellable {
+                    standing: Standing::Hold,
+                    ..case(Weak)
+                }],
+                Decision::Not(WhyNot::OnHold),
+            ),
             (None, vec![case(Weak)], Decision::Not(WhyNot::Operators)),
         ] {
             assert_eq!(decide(reader.as_ref(), &cases, NOW), expected, "{cases:?}");

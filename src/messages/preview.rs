@@ -8,7 +8,7 @@ use chrono_tz::Tz;
 use super::letter::{self, Envelope};
 use super::{Constants, Messages, MessagesError, Personal, RenderError, StatusContext};
 use crate::domain::notice::NoticeKind;
-use crate::domain::{CampaignId, CaseId, EmailAddress, Moment};
+use crate::domain::{CampaignId, EmailAddress, Moment};
 
 impl Messages {
     /// Writes every message × locale × sample to `dir` as .eml, .html and .txt, and an index.html. With `constants` they
@@ -77,7 +77,7 @@ pub(super) fn envelope(
             b"a sample, not a key",
             &letter::MessageIdParts {
                 campaign: CampaignId(1),
-                cases: &[CaseId(1)],
+                about: &[1],
                 kind,
                 sequence: 1,
                 template: &[0; 32],

@@ -8,18 +8,18 @@ use sha2::Sha256;
 
 use super::letter::{LetterError, is_message_id};
 use crate::domain::notice::NoticeKind;
-use crate::domain::{CampaignId, CaseId, DeliveryId, EmailAddress};
+use crate::domain::{CampaignId, DeliveryId, EmailAddress};
 
 /// What a Message-ID is made of: the same notice never gets two, two notices never get the same.
 #[derive(Clone, Copy, Debug)]
 pub struct MessageIdParts<'a> {
     /// The campaign.
     pub campaign: CampaignId,
-    /// The cases that the letter is about, in order.
-    pub cases: &'a [CaseId],
+    /// What the letter is about, by number: its conversation, which stands for the cases in it.
+    pub about: &'a [i64],
     /// What kind of letter.
     pub kind: NoticeKind,
-    /// The how manieth of its kind for these cases.
+    /// The how manieth of its kind about this.
     pub sequence: u32,
     /// From [`super::Messages::template_hash`].
     pub template: &'a [u8; 32],
@@ -38,9 +38,9 @@ pub fn message_id(site_key: &[u8], parts: &MessageIdParts<'_>) -> Result<String,
         mac.update(bytes);
     };
     add(&parts.campaign.0.to_be_bytes());
-    add(&(parts.cases.len() as u64).to_be_bytes());
-    for case in parts.cases {
-        add(&case.0.to_be_bytes());
+    add(&(parts.about.len() as u64).to_be_bytes());
+    for number in parts.about {
+        add(&number.to_be_bytes());
     }
     add(parts.kind.word().as_bytes());
     add(&parts.sequence.to_be_bytes());
@@ -141,7 +141,7 @@ mod tests {
         let (ada, bob) = (address("ada@parl.example"), address("bob@parl.example"));
         let parts = MessageIdParts {
             campaign: CampaignId(1),
-            cases: &[CaseId(2), CaseId(3)],
+            about: &[2, 3],
             kind: NoticeKind::Weak,
             sequence: 1,
             template: &[7; 32],
@@ -172,14 +172,14 @@ mod tests {
             message_id(
                 KEY,
                 &MessageIdParts {
-                    cases: &[CaseId(2)],
+                    about: &[2],
                     ..parts
                 },
             ),
             message_id(
                 KEY,
                 &MessageIdParts {
-                    cases: &[CaseId(3), CaseId(2)],
+                    about: &[3, 2],
                     ..parts
                 },
             ),

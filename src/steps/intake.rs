@@ -22,7 +22,9 @@ use crate::domain::finding::{AuditRow, Effect, Reject, RejectReason, dedupe_key}
 use crate::domain::identity::{Key, Match, RealmNames, resolve};
 use crate::domain::person::AccountKind;
 use crate::domain::{AccountId, CaseId, FindingId, Moment};
-use crate::store::{AccountFacts, AuditCounts, CaseClosing, CaseOpening, FindingDraft, Known, NewAudit, Tx};
+use crate::store::{
+    AccountFacts, AuditCounts, CaseClosing, CaseOpening, FindingDraft, Known, NewAudit, Tx,
+};
 
 /// Rows that are looked at together.
 const BATCH: usize = 500;
@@ -90,8 +92,21 @@ impl std::fmt::Display for Intake {
         write!(
             f,
             "{}: {} rows → {} new findings, {} known, {} rejected, {} unmatched → {} cases opened ({} reopened, {} closed at once), {} joined{}",
-            self.file, counts.records, counts.findings, counts.sighted, counts.rejected, counts.unmatched, self.opened, self.reopened,
-            self.closed_at_once, self.joined, if self.dry_run { " — dry run, nothing written" } else { "" }
+            self.file,
+            counts.records,
+            counts.findings,
+            counts.sighted,
+            counts.rejected,
+            counts.unmatched,
+            self.opened,
+            self.reopened,
+            self.closed_at_once,
+            self.joined,
+            if self.dry_run {
+                " — dry run, nothing written"
+            } else {
+                ""
+            }
         )
     }
 }
@@ -99,9 +114,13 @@ impl std::fmt::Display for Intake {
 /// Takes one audit file in.
 pub async fn intake(app: &App, path: &Path, options: &Options, by: &str) -> anyhow::Result<Intake> {
     let shown = path.display().to_string();
-    let file_name = path.file_name().map_or_else(|| shown.clone(), |name| name.to_string_lossy().into_owned());
+    let file_name = path
+        .file_name()
+        .map_or_else(|| shown.clone(), |name| name.to_string_lossy().into_owned());
     let now = app.clock.now();
-    let prepared = prepare(app, path, options, now).await.with_context(|| format!("reading {shown}"))?;
+    let prepared = prepare(app, path, options, now)
+        .await
+        .with_context(|| format!("reading {shown}"))?;
     let mut intake = Intake {
         file: file_name.clone(),
         source: prepared.source.name.clone(),
@@ -112,7 +131,11 @@ pub async fn intake(app: &App, path: &Path, options: &Options, by: &str) -> anyh
         ..Intake::default()
     };
     let mut tx = app.store.begin().await?;
-    if tx.audit_by_hash(&prepared.first.sha256, &prepared.source.name).await?.is_some() {
+    if tx
+        .audit_by_hash(&prepared.first.sha256, &prepared.source.name)
+        .await?
+        .is_some()
+    {
         intake.known = true;
         return Ok(intake);
     }
@@ -148,12 +171,29 @@ pub async fn intake(app: &App, path: &Path, options: &Options, by: &str) -> anyh
     while let Some(items) = reading.batches.recv().await {
         taking.take(&mut tx, items, &mut intake).await?;
     }
-    let second = reading.ended.await.context("the reader's thread")?.with_context(|| format!("reading {shown}"))?;
-    ensure!(second.sha256 == sha256, "{shown} changed while it was read; nothing was taken in, try again");
+    let second = reading
+        .ended
+        .await
+        .context("the reader's thread")?
+        .with_context(|| format!("reading {shown}"))?;
+    ensure!(
+        second.sha256 == sha256,
+        "{shown} changed while it was read; nothing was taken in, try again"
+    );
     intake.counts.records = second.records;
     tx.end_audit(audit, &intake.counts).await?;
-    let detail = format!("{{\"findings\":{},\"opened\":{}}}", intake.counts.findings, intake.opened);
-    tx.note(now, by, "audit.taken_in", Some(&format!("audit:{audit}")), Some(&detail)).await?;
+    let detail = format!(
+        "{{\"findings\":{},\"opened\":{}}}",
+        intake.counts.findings, intake.opened
+    );
+    tx.note(
+        now,
+        by,
+        "audit.taken_in",
+        Some(&format!("audit:{audit}")),
+        Some(&detail),
+    )
+    .await?;
     if options.dry_run {
         tx.rollback().await?;
     } else {
@@ -212,7 +252,9 @@ impl Prepared {
                 if batch.len() < BATCH {
                     return Ok(());
                 }
-                sender.blocking_send(std::mem::replace(&mut batch, Vec::with_capacity(BATCH))).map_err(|_| Stop)
+                sender
+                    .blocking_send(std::mem::replace(&mut batch, Vec::with_capacity(BATCH)))
+                    .map_err(|_| Stop)
             })?;
             // If nobody listens any more, they have their reason and will say so.
             let _ = sender.blocking_send(batch);
@@ -222,13 +264,21 @@ impl Prepared {
     }
 }
 
-async fn prepare(app: &App, path: &Path, options: &Options, now: Moment) -> anyhow::Result<Prepared> {
+async fn prepare(
+    app: &App,
+    path: &Path,
+    options: &Options,
+    now: Moment,
+) -> anyhow::Result<Prepared> {
     let (head, modified) = {
         let path = path.to_owned();
         tokio::task::spawn_blocking(move || head(&path)).await??
     };
     let detected = match options.format {
-        Some(format) => audit::Detected { format, reason: "as asked for".to_owned() },
+        Some(format) => audit::Detected {
+            format,
+            reason: "as asked for".to_owned(),
+        },
         None => audit::detect(&head)?,
     };
     let source = source_for(app, options.source.as_deref(), detected.format)?.clone();
@@ -249,40 +299,70 @@ async fn prepare(app: &App, path: &Path, options: &Options, now: Moment) -> anyh
         .await??
     };
     if first.rejects > 20 && first.rejects.saturating_mul(100) > first.records {
-        bail!("{} of {} rows could not be used; this is the wrong file, format or mapping, and nothing was taken in", first.rejects, first.records);
+        bail!(
+            "{} of {} rows could not be used; this is the wrong file, format or mapping, and nothing was taken in",
+            first.rejects,
+            first.records
+        );
     }
     // All that stand in for the time of the dump are later than it, so at worst somebody who has changed is asked again.
     let (as_of, as_of_assumed) = match options.as_of {
         Some(as_of) => (as_of.min(now), false),
         None => (first.newest.unwrap_or(modified).min(now), true),
     };
-    Ok(Prepared { source, format: detected.format, reason: detected.reason, reader, first, as_of, as_of_assumed })
+    Ok(Prepared {
+        source,
+        format: detected.format,
+        reason: detected.reason,
+        reader,
+        first,
+        as_of,
+        as_of_assumed,
+    })
 }
 
 fn head(path: &Path) -> anyhow::Result<(Vec<u8>, Moment)> {
     let file = File::open(path)?;
     let about = file.metadata()?;
     ensure!(about.is_file(), "this is no file");
-    let modified = about.modified().ok().map_or(Moment::from_micros(i64::MAX), |at| Moment::from(chrono::DateTime::<chrono::Utc>::from(at)));
+    let modified = about
+        .modified()
+        .ok()
+        .map_or(Moment::from_micros(i64::MAX), |at| {
+            Moment::from(chrono::DateTime::<chrono::Utc>::from(at))
+        });
     let mut head = Vec::new();
     file.take(audit::HEAD_BYTES as u64).read_to_end(&mut head)?;
     Ok((head, modified))
 }
 
 /// The source that a file belongs to: the one that was named, else the only one of its format.
-fn source_for<'a>(app: &'a App, named: Option<&str>, format: Format) -> anyhow::Result<&'a AuditSource> {
+fn source_for<'a>(
+    app: &'a App,
+    named: Option<&str>,
+    format: Format,
+) -> anyhow::Result<&'a AuditSource> {
     let reads = |source: &AuditSource| format_of(&source.kind) == format;
     if let Some(name) = named {
         let source = app.config.sources.iter().find(|source| source.name == name);
-        let source = source.with_context(|| format!("there is no [[source]] named {name:?} in the config"))?;
-        ensure!(reads(source), "the file is {format}, and the source {name:?} is for {}", format_of(&source.kind));
+        let source = source
+            .with_context(|| format!("there is no [[source]] named {name:?} in the config"))?;
+        ensure!(
+            reads(source),
+            "the file is {format}, and the source {name:?} is for {}",
+            format_of(&source.kind)
+        );
         return Ok(source);
     }
     let mut fitting = app.config.sources.iter().filter(|source| reads(source));
     match (fitting.next(), fitting.next()) {
         (Some(source), None) => Ok(source),
-        (None, _) => bail!("the file is {format}, and the config has no [[source]] of that kind; add one"),
-        (Some(_), Some(_)) => bail!("the file is {format}, and the config has more than one [[source]] of that kind; name it with --source"),
+        (None, _) => {
+            bail!("the file is {format}, and the config has no [[source]] of that kind; add one")
+        }
+        (Some(_), Some(_)) => bail!(
+            "the file is {format}, and the config has more than one [[source]] of that kind; name it with --source"
+        ),
     }
 }
 
@@ -298,14 +378,24 @@ pub fn format_of(kind: &SourceKind) -> Format {
 
 fn reader(source: &AuditSource) -> anyhow::Result<Reader> {
     let code_page = CodePage::from_name(source.code_page.name()).unwrap_or_default();
-    let mut reader = Reader { zone: Some(source.time_zone), code_page, ..Reader::default() };
-    let text = |path: &PathBuf| std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()));
+    let mut reader = Reader {
+        zone: Some(source.time_zone),
+        code_page,
+        ..Reader::default()
+    };
+    let text = |path: &PathBuf| {
+        std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))
+    };
     match &source.kind {
         SourceKind::MappedCsv { mapping } => {
-            reader.mapping = Some(Mapping::parse(&text(mapping)?).with_context(|| format!("reading {}", mapping.display()))?);
+            reader.mapping = Some(
+                Mapping::parse(&text(mapping)?)
+                    .with_context(|| format!("reading {}", mapping.display()))?,
+            );
         }
         SourceKind::HibpDomain { catalogue, domain } => {
-            let parsed = Catalogue::parse(&text(catalogue)?).with_context(|| format!("reading {}", catalogue.display()))?;
+            let parsed = Catalogue::parse(&text(catalogue)?)
+                .with_context(|| format!("reading {}", catalogue.display()))?;
             reader.catalogue = Some(std::sync::Arc::new(parsed));
             reader.domain = Some(domain.clone());
         }
@@ -315,8 +405,17 @@ fn reader(source: &AuditSource) -> anyhow::Result<Reader> {
 }
 
 /// Reads all of a file, hashing what passes by.
-fn read_through(path: &Path, format: Format, reader: &Reader, emit: &mut dyn FnMut(Item) -> Result<(), Stop>) -> anyhow::Result<Pass> {
-    let mut hashing = Hashing { file: File::open(path)?, hash: Sha256::new(), size_bytes: 0 };
+fn read_through(
+    path: &Path,
+    format: Format,
+    reader: &Reader,
+    emit: &mut dyn FnMut(Item) -> Result<(), Stop>,
+) -> anyhow::Result<Pass> {
+    let mut hashing = Hashing {
+        file: File::open(path)?,
+        hash: Sha256::new(),
+        size_bytes: 0,
+    };
     let options = ReadOptions {
         mapping: reader.mapping.as_ref(),
         catalogue: reader.catalogue.as_deref(),
@@ -375,8 +474,14 @@ impl Taking<'_> {
                 Item::Skipped(skip) => *intake.skipped.entry(skip.reason.word()).or_default() += 1,
             }
         }
-        let lookups: BTreeSet<_> = rows.iter().flat_map(|row| &row.keys).flat_map(|key| key.lookups(&self.names, self.bare_sam)).collect();
-        let known = tx.known(&self.names.realm, &lookups.into_iter().collect::<Vec<_>>()).await?;
+        let lookups: BTreeSet<_> = rows
+            .iter()
+            .flat_map(|row| &row.keys)
+            .flat_map(|key| key.lookups(&self.names, self.bare_sam))
+            .collect();
+        let known = tx
+            .known(&self.names.realm, &lookups.into_iter().collect::<Vec<_>>())
+            .await?;
         let drafts = self.drafts(&rows, &known, &mut rejects, intake);
         let stored = tx.add_findings(self.audit, &drafts, self.now).await?;
         for (draft, stored) in drafts.iter().zip(&stored) {
@@ -397,19 +502,33 @@ impl Taking<'_> {
 
     /// Rows → findings: whose, and what makes them the same when they are seen again. A dedupe key stands once; the
     /// later bad-as-of counts.
-    fn drafts(&self, rows: &[AuditRow], known: &Known, rejects: &mut Vec<Reject>, intake: &mut Intake) -> Vec<FindingDraft> {
+    fn drafts(
+        &self,
+        rows: &[AuditRow],
+        known: &Known,
+        rejects: &mut Vec<Reject>,
+        intake: &mut Intake,
+    ) -> Vec<FindingDraft> {
         let mut drafts: Vec<FindingDraft> = Vec::with_capacity(rows.len());
         let mut at: HashMap<String, usize> = HashMap::with_capacity(rows.len());
         for row in rows {
-            let matched = resolve(&row.keys, &self.names, self.bare_sam, |lookup| known.hits(lookup));
+            let matched = resolve(&row.keys, &self.names, self.bare_sam, |lookup| {
+                known.hits(lookup)
+            });
             let Some(key) = named_by(row) else {
-                rejects.push(Reject { line: row.line, reason: RejectReason::NoKey });
+                rejects.push(Reject {
+                    line: row.line,
+                    reason: RejectReason::NoKey,
+                });
                 continue;
             };
             let (account, unmatched) = match matched {
                 Match::Account(id) => (known.facts(id), None),
                 Match::Conflict => {
-                    rejects.push(Reject { line: row.line, reason: RejectReason::ConflictingKeys });
+                    rejects.push(Reject {
+                        line: row.line,
+                        reason: RejectReason::ConflictingKeys,
+                    });
                     continue;
                 }
                 Match::Nobody if row.history_unless_known => {
@@ -424,7 +543,8 @@ impl Taking<'_> {
                 Some(before) => {
                     *intake.skipped.entry("duplicate").or_default() += 1;
                     if draft.bad_as_of > before.bad_as_of {
-                        (before.bad_as_of, before.bad_as_of_assumed, before.baseline) = (draft.bad_as_of, draft.bad_as_of_assumed, draft.baseline);
+                        (before.bad_as_of, before.bad_as_of_assumed, before.baseline) =
+                            (draft.bad_as_of, draft.bad_as_of_assumed, draft.baseline);
                     }
                 }
                 None => {
@@ -436,11 +556,24 @@ impl Taking<'_> {
         drafts
     }
 
-    fn draft(&self, row: &AuditRow, key: &Key, account: Option<&AccountFacts>, unmatched: Option<&'static str>) -> FindingDraft {
+    fn draft(
+        &self,
+        row: &AuditRow,
+        key: &Key,
+        account: Option<&AccountFacts>,
+        unmatched: Option<&'static str>,
+    ) -> FindingDraft {
         let id = account.map(|facts| facts.object_id.as_str());
         let kind = account.map_or(AccountKind::Unknown, |facts| facts.kind);
         FindingDraft {
-            dedupe_key: BASE64URL_NOPAD.encode(&dedupe_key(self.source_kind, &self.names.realm, id, key, row.weakness, row.detail.as_deref())),
+            dedupe_key: BASE64URL_NOPAD.encode(&dedupe_key(
+                self.source_kind,
+                &self.names.realm,
+                id,
+                key,
+                row.weakness,
+                row.detail.as_deref(),
+            )),
             line: row.line,
             account: account.map(|facts| facts.id),
             unmatched,
@@ -448,7 +581,9 @@ impl Taking<'_> {
             key_given: key.given.clone(),
             weakness: row.weakness,
             detail: row.detail.clone(),
-            severity: row.severity.unwrap_or_else(|| row.weakness.default_severity(kind)),
+            severity: row
+                .severity
+                .unwrap_or_else(|| row.weakness.default_severity(kind)),
             bad_as_of: row.bad_as_of.unwrap_or(self.as_of).min(self.now),
             bad_as_of_assumed: row.bad_as_of.is_none() && self.as_of_assumed,
             discovered_at: row.discovered_at,
@@ -457,12 +592,21 @@ impl Taking<'_> {
     }
 
     /// Findings → cases: opened, joined, reopened, closed at once, or settled before.
-    async fn move_cases(&self, tx: &mut Tx, known: &Known, drafts: &[FindingDraft], stored: &[crate::store::StoredFinding], intake: &mut Intake) -> anyhow::Result<()> {
+    async fn move_cases(
+        &self,
+        tx: &mut Tx,
+        known: &Known,
+        drafts: &[FindingDraft],
+        stored: &[crate::store::StoredFinding],
+        intake: &mut Intake,
+    ) -> anyhow::Result<()> {
         let mut claims: HashMap<AccountId, Vec<(FindingId, Claim)>> = HashMap::new();
         for (draft, stored) in drafts.iter().zip(stored) {
             match (draft.account, claim_of(draft, self.now)) {
                 // A known finding moves a case only if a later sighting raised it.
-                (Some(account), Some(claim)) if stored.is_new || stored.is_raised => claims.entry(account).or_default().push((stored.id, claim)),
+                (Some(account), Some(claim)) if stored.is_new || stored.is_raised => {
+                    claims.entry(account).or_default().push((stored.id, claim))
+                }
                 (Some(_), Some(_)) => intake.settled += 1,
                 (_, None) => intake.recorded += 1,
                 (None, Some(_)) => {}
@@ -475,27 +619,71 @@ impl Taking<'_> {
         ordered.sort_by_key(|(account, _)| *account);
         for (account, claims) in ordered {
             let open = deciding.open.get(&account);
-            let evidence = deciding.evidence.get(&account).map(|latest| (latest.id, latest.grade, &latest.evidence));
+            let evidence = deciding
+                .evidence
+                .get(&account)
+                .map(|latest| (latest.id, latest.grade, &latest.evidence));
             let said: Vec<Claim> = claims.iter().map(|(_, claim)| *claim).collect();
-            let outcome = on_claims(open.map(|case| case.claim), deciding.ended.get(&account).copied(), evidence, &said, &self.rule, self.now);
+            let outcome = on_claims(
+                open.map(|case| case.claim),
+                deciding.ended.get(&account).copied(),
+                evidence,
+                &said,
+                &self.rule,
+                self.now,
+            );
             let findings: Vec<FindingId> = claims.iter().map(|(finding, _)| *finding).collect();
-            let Some(facts) = known.facts(account) else { continue };
+            let Some(facts) = known.facts(account) else {
+                continue;
+            };
             match outcome {
                 OnClaims::Join(claim) => {
                     if let Some(open) = open {
-                        moves.joins.push((open.id, claim, claim.category > open.claim.category));
-                        moves.links.extend(findings.iter().map(|finding| (*finding, open.id)));
+                        moves
+                            .joins
+                            .push((open.id, claim, claim.category > open.claim.category));
+                        moves
+                            .links
+                            .extend(findings.iter().map(|finding| (*finding, open.id)));
                     }
                 }
                 OnClaims::Open { claim, reopens } => {
-                    let standing = assess(&claim.found(), evidence.map(|(_, _, evidence)| evidence), &self.rule, self.now);
+                    let standing = assess(
+                        &claim.found(),
+                        evidence.map(|(_, _, evidence)| evidence),
+                        &self.rule,
+                        self.now,
+                    );
                     moves.open(opening(facts, claim, reopens, standing), findings, None);
                 }
-                OnClaims::OpenClosed { claim, closed_as, safe_at, evidence } => {
-                    let standing = if closed_as == crate::domain::case::ClosedAs::Disabled { Standing::ClosedDisabled } else { Standing::Reset };
-                    let grade = deciding.evidence.get(&account).map_or(crate::domain::evidence::Grade::B, |latest| latest.grade);
-                    let closing = CaseClosing { case: CaseId(0), closed_as, safe_at, evidence, grade, standing };
-                    moves.open(opening(facts, claim, None, standing), findings, Some(closing));
+                OnClaims::OpenClosed {
+                    claim,
+                    closed_as,
+                    safe_at,
+                    evidence,
+                } => {
+                    let standing = if closed_as == crate::domain::case::ClosedAs::Disabled {
+                        Standing::ClosedDisabled
+                    } else {
+                        Standing::Reset
+                    };
+                    let grade = deciding
+                        .evidence
+                        .get(&account)
+                        .map_or(crate::domain::evidence::Grade::B, |latest| latest.grade);
+                    let closing = CaseClosing {
+                        case: CaseId(0),
+                        closed_as,
+                        safe_at,
+                        evidence,
+                        grade,
+                        standing,
+                    };
+                    moves.open(
+                        opening(facts, claim, None, standing),
+                        findings,
+                        Some(closing),
+                    );
                 }
                 OnClaims::Settled => intake.settled += findings.len() as u64,
             }
@@ -513,16 +701,31 @@ struct Moves {
 }
 
 impl Moves {
-    fn open(&mut self, opening: CaseOpening, findings: Vec<FindingId>, closing: Option<CaseClosing>) {
+    fn open(
+        &mut self,
+        opening: CaseOpening,
+        findings: Vec<FindingId>,
+        closing: Option<CaseClosing>,
+    ) {
         self.openings.push((opening, findings, closing));
     }
 
-    async fn save(mut self, tx: &mut Tx, taking: &Taking<'_>, intake: &mut Intake) -> anyhow::Result<()> {
-        let openings: Vec<CaseOpening> = self.openings.iter().map(|(opening, ..)| opening.clone()).collect();
+    async fn save(
+        mut self,
+        tx: &mut Tx,
+        taking: &Taking<'_>,
+        intake: &mut Intake,
+    ) -> anyhow::Result<()> {
+        let openings: Vec<CaseOpening> = self
+            .openings
+            .iter()
+            .map(|(opening, ..)| opening.clone())
+            .collect();
         let numbers = tx.open_cases(&openings, taking.by, taking.now).await?;
         let mut closings = Vec::new();
         for ((opening, findings, closing), case) in self.openings.iter().zip(numbers) {
-            self.links.extend(findings.iter().map(|finding| (*finding, case)));
+            self.links
+                .extend(findings.iter().map(|finding| (*finding, case)));
             closings.extend(closing.map(|closing| CaseClosing { case, ..closing }));
             intake.opened += 1;
             intake.reopened += u64::from(opening.reopens.is_some());
@@ -545,12 +748,28 @@ fn claim_of(draft: &FindingDraft, now: Moment) -> Option<Claim> {
     let category = draft.weakness.category()?;
     match draft.weakness.effect_at(draft.severity) {
         Effect::Record => None,
-        Effect::Tell => Some(Claim { category, severity: draft.severity, bad_as_of: draft.bad_as_of, baseline: draft.baseline, found_at: now }),
+        Effect::Tell => Some(Claim {
+            category,
+            severity: draft.severity,
+            bad_as_of: draft.bad_as_of,
+            baseline: draft.baseline,
+            found_at: now,
+        }),
     }
 }
 
-fn opening(facts: &AccountFacts, claim: Claim, reopens: Option<CaseId>, standing: Standing) -> CaseOpening {
-    let route = Route::of(facts.kind, facts.sam.as_deref(), facts.holder.is_some(), facts.owner.is_some());
+fn opening(
+    facts: &AccountFacts,
+    claim: Claim,
+    reopens: Option<CaseId>,
+    standing: Standing,
+) -> CaseOpening {
+    let route = Route::of(
+        facts.kind,
+        facts.sam.as_deref(),
+        facts.holder.is_some(),
+        facts.owner.is_some(),
+    );
     CaseOpening {
         account: facts.id,
         person: match route {
@@ -565,4 +784,3 @@ fn opening(facts: &AccountFacts, claim: Claim, reopens: Option<CaseId>, standing
         standing,
     }
 }
-

@@ -45,7 +45,12 @@ impl std::fmt::Display for Synced {
 /// Reads the configured staff directory, or `file` in its place, in one transaction.
 ///
 /// A listing that lost more than half of the accounts is refused unless an operator says that it is right.
-pub async fn sync(app: &App, file: Option<&Path>, confirmed: bool, by: &str) -> anyhow::Result<Synced> {
+pub async fn sync(
+    app: &App,
+    file: Option<&Path>,
+    confirmed: bool,
+    by: &str,
+) -> anyhow::Result<Synced> {
     let directory = &app.config.directory;
     let path = file.unwrap_or(&directory.file).to_owned();
     let options = PeopleOptions {
@@ -64,7 +69,8 @@ pub async fn sync(app: &App, file: Option<&Path>, confirmed: bool, by: &str) -> 
                 if batch.len() < BATCH {
                     return ControlFlow::Continue(());
                 }
-                match sender.blocking_send(std::mem::replace(&mut batch, Vec::with_capacity(BATCH))) {
+                match sender.blocking_send(std::mem::replace(&mut batch, Vec::with_capacity(BATCH)))
+                {
                     Ok(()) => ControlFlow::Continue(()),
                     Err(_) => ControlFlow::Break(()),
                 }
@@ -83,9 +89,17 @@ pub async fn sync(app: &App, file: Option<&Path>, confirmed: bool, by: &str) -> 
         let (counts, changes) = tx.sync_people(&directory.realm, &entries, now).await?;
         synced.add(counts, changes);
     }
-    let summary = reading.await.context("the reader's thread")?.with_context(|| format!("reading {}", path.display()))?;
+    let summary = reading
+        .await
+        .context("the reader's thread")?
+        .with_context(|| format!("reading {}", path.display()))?;
     if summary.is_unusable() {
-        bail!("reading {}: {} of {} lines could not be used; nothing was changed", path.display(), summary.rejects, summary.rows + summary.rejects);
+        bail!(
+            "reading {}: {} of {} lines could not be used; nothing was changed",
+            path.display(),
+            summary.rejects,
+            summary.rows + summary.rejects
+        );
     }
     let listed = synced.counts.listed;
     ensure!(
@@ -93,10 +107,29 @@ pub async fn sync(app: &App, file: Option<&Path>, confirmed: bool, by: &str) -> 
         "reading {}: it lists {listed} accounts, and the last listing had {before}; if that is right, say so with --confirm",
         path.display()
     );
-    let left = tx.end_sync(&directory.realm, directory.complete && !summary.truncated, now).await?;
-    synced.add(SyncCounts { left: left.len() as u64, ..SyncCounts::default() }, left);
+    let left = tx
+        .end_sync(
+            &directory.realm,
+            directory.complete && !summary.truncated,
+            now,
+        )
+        .await?;
+    synced.add(
+        SyncCounts {
+            left: left.len() as u64,
+            ..SyncCounts::default()
+        },
+        left,
+    );
     let detail = serde_json::to_string(&synced.counts)?;
-    tx.note(now, by, "people.synced", Some(&format!("realm:{}", directory.realm)), Some(&detail)).await?;
+    tx.note(
+        now,
+        by,
+        "people.synced",
+        Some(&format!("realm:{}", directory.realm)),
+        Some(&detail),
+    )
+    .await?;
     tx.commit().await?;
     Ok(synced)
 }
@@ -117,7 +150,11 @@ impl Synced {
 }
 
 /// Entries apart from what could not be used. An id that is listed twice counts once: the first time.
-fn sort(items: Vec<PeopleItem>, synced: &mut Synced, seen: &mut std::collections::HashSet<u64>) -> Vec<DirectoryEntry> {
+fn sort(
+    items: Vec<PeopleItem>,
+    synced: &mut Synced,
+    seen: &mut std::collections::HashSet<u64>,
+) -> Vec<DirectoryEntry> {
     let mut entries = Vec::with_capacity(items.len());
     for item in items {
         match item {
@@ -125,7 +162,10 @@ fn sort(items: Vec<PeopleItem>, synced: &mut Synced, seen: &mut std::collections
                 if seen.insert(short_hash(&entry.object_id)) {
                     entries.push(*entry);
                 } else {
-                    synced.reject(Reject { line, reason: crate::domain::finding::RejectReason::ConflictingKeys });
+                    synced.reject(Reject {
+                        line,
+                        reason: crate::domain::finding::RejectReason::ConflictingKeys,
+                    });
                 }
             }
             PeopleItem::Flaw(flaw) if synced.flaws.len() < 100 => synced.flaws.push(flaw),
@@ -149,7 +189,8 @@ impl Synced {
 fn short_hash(id: &str) -> u64 {
     use sha2::{Digest, Sha256};
     let hash = Sha256::digest(id.to_lowercase());
-    hash.first_chunk::<8>().map_or(0, |bytes| u64::from_be_bytes(*bytes))
+    hash.first_chunk::<8>()
+        .map_or(0, |bytes| u64::from_be_bytes(*bytes))
 }
 
 /// The columns' names, with what the config replaces.
@@ -157,7 +198,10 @@ fn columns(named: &std::collections::BTreeMap<String, String>) -> anyhow::Result
     let mut all = serde_json::to_value(PeopleColumns::default())?;
     for (ours, theirs) in named {
         let known = all.as_object().is_some_and(|all| all.contains_key(ours));
-        ensure!(known, "[directory.columns] has {ours:?}, which is none of our columns");
+        ensure!(
+            known,
+            "[directory.columns] has {ours:?}, which is none of our columns"
+        );
         if let Some(all) = all.as_object_mut() {
             all.insert(ours.clone(), theirs.clone().into());
         }
@@ -166,5 +210,9 @@ fn columns(named: &std::collections::BTreeMap<String, String>) -> anyhow::Result
 }
 
 pub(super) fn encoding(code_page: &'static encoding_rs::Encoding) -> Encoding {
-    if code_page == encoding_rs::UTF_8 { Encoding::Utf8 } else { Encoding::Windows1252 }
+    if code_page == encoding_rs::UTF_8 {
+        Encoding::Utf8
+    } else {
+        Encoding::Windows1252
+    }
 }

@@ -513,6 +513,27 @@ impl Tx {
         Ok(())
     }
 
+    /// Ends threads in which nothing will be said: their open cases are somebody's work, or free for the next draft.
+    pub async fn close_threads(&mut self, threads: &[i64], now: Moment) -> Result<(), StoreError> {
+        if threads.is_empty() {
+            return Ok(());
+        }
+        let wanted = ids(threads.iter().copied());
+        on_set!(
+            self, &wanted, [id bigint],
+            "UPDATE threads SET state = 'ended', next_at = NULL FROM d WHERE threads.id = d.id AND threads.state <> 'ended'",
+            sqlx::query, |query, db| query.execute(db).await.map(|_| ())
+        )?;
+        self.end_threads(threads, now).await
+    }
+
+    /// How many of a campaign's cases have a proven reset, and of how many.
+    pub async fn campaign_progress(&mut self, id: CampaignId) -> Result<(i64, i64), StoreError> {
+        Ok(on!(self, db => sqlx::query_as(
+            "SELECT COUNT(*) FILTER (WHERE c.closed_as = 'reset'), COUNT(*) FROM threads t JOIN cases c ON c.thread_id = t.id WHERE t.campaign_id = $1 AND COALESCE(c.closed_as, '') <> 'withdrawn'",
+        ).bind(id.0).fetch_one(db).await)?)
+    }
+
     /// Ends threads that have no open case left, and drops what was still queued to be said in them.
     pub async fn end_threads(&mut self, threads: &[i64], now: Moment) -> Result<(), StoreError> {
         if threads.is_empty() {

@@ -236,6 +236,8 @@ pub enum TaskKind {
     Contain,
     /// Decide about a delivery in doubt.
     Decide,
+    /// Ask the identity provider to force a change: the last rung.
+    HandOver,
 }
 
 impl TaskKind {
@@ -246,6 +248,7 @@ impl TaskKind {
             Self::Operators => "operators",
             Self::Contain => "contain",
             Self::Decide => "decide",
+            Self::HandOver => "hand_over",
         }
     }
 }

@@ -6,6 +6,7 @@
 mod audits;
 mod campaigns;
 mod cases;
+mod figures;
 mod incidents;
 mod ledger;
 mod open;

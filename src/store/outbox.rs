@@ -507,6 +507,20 @@ impl Tx {
         Ok(())
     }
 
+    /// Stops a claimed delivery of which no byte has gone out: its letter cannot be written.
+    pub async fn stop_delivery(
+        &mut self,
+        claim: &Claim,
+        why: &str,
+        now: Moment,
+    ) -> Result<(), StoreError> {
+        on!(self, db => sqlx::query("UPDATE deliveries SET state = 'stopped', ended_at = $2, lease_until = NULL, lease_by = NULL WHERE id = $1 AND state = 'leased'")
+            .bind(claim.delivery.id.0).bind(now.micros()).execute(db).await.map(|_| ()))?;
+        on!(self, db => sqlx::query("UPDATE attempts SET ended_at = $2, outcome = 'not_started', reply = $3 WHERE id = $1")
+            .bind(claim.attempt.0).bind(now.micros()).bind(why).execute(db).await.map(|_| ()))?;
+        Ok(())
+    }
+
     /// Gives back claims of ours of which no byte has gone out.
     pub async fn unclaim(
         &mut self,

@@ -1,0 +1,11 @@
+//! The arrows, in the order of the flow: each loads, decides, saves, and is safe to repeat.
+
+pub mod announce;
+pub mod campaign;
+pub mod confirm;
+pub mod deliver;
+pub mod inbox;
+pub mod intake;
+pub mod notify;
+pub mod people;
+pub mod plan;
