@@ -37,7 +37,12 @@ struct Detail {
 
 impl Tx {
     /// The cases from `after` on that had been opened by `as_of`, each as it stood then, by number; and their exemptions.
-    pub async fn cases_as_of(&mut self, after: CaseId, as_of: Moment, limit: i64) -> Result<Vec<(CaseFacts, Vec<ExceptionFacts>)>, StoreError> {
+    pub async fn cases_as_of(
+        &mut self,
+        after: CaseId,
+        as_of: Moment,
+        limit: i64,
+    ) -> Result<Vec<(CaseFacts, Vec<ExceptionFacts>)>, StoreError> {
         let opened: Vec<Opened> = on!(self, db => sqlx::query_as(
             "SELECT c.id, c.person_id, c.department, c.found_at, c.opened_at, c.reopens_id,
                  (SELECT MIN(s.opened_at) FROM cases s WHERE s.reopens_id = c.id AND s.opened_at <= $2) AS superseded_at,
@@ -54,7 +59,11 @@ impl Tx {
             .collect()
     }
 
-    async fn entries_of(&mut self, opened: &[Opened], as_of: Moment) -> Result<HashMap<i64, Vec<Entry>>, StoreError> {
+    async fn entries_of(
+        &mut self,
+        opened: &[Opened],
+        as_of: Moment,
+    ) -> Result<HashMap<i64, Vec<Entry>>, StoreError> {
         let rows: Vec<super::ledger::EntryRow> = on_set!(
             self, &ids(opened.iter().map(|row| row.id)), [id bigint],
             "SELECT l.id, l.at, l.actor, l.act, l.case_id, l.thing, l.effective_at, l.detail FROM d JOIN ledger l ON l.case_id = d.id WHERE l.at <= $2 ORDER BY l.id",
@@ -70,7 +79,10 @@ impl Tx {
     }
 
     /// What had become of the letters by `as_of`, by kind.
-    pub async fn deliveries_as_of(&mut self, as_of: Moment) -> Result<Vec<(NoticeKind, DeliveryFacts)>, StoreError> {
+    pub async fn deliveries_as_of(
+        &mut self,
+        as_of: Moment,
+    ) -> Result<Vec<(NoticeKind, DeliveryFacts)>, StoreError> {
         type Row = (String, i64, i64, i64, i64, i64, i64, i64);
         let rows: Vec<Row> = on!(self, db => sqlx::query_as(
             "WITH tried AS (
@@ -86,20 +98,26 @@ impl Tx {
              FROM deliveries x LEFT JOIN tried t ON t.delivery_id = x.id LEFT JOIN back b ON b.delivery_id = x.id WHERE x.queued_at <= $1 GROUP BY x.kind ORDER BY x.kind",
         ).bind(as_of.micros()).fetch_all(db).await)?;
         rows.into_iter()
-            .map(|(kind, all, attempted, accepted, refused, expired, bounced, in_doubt)| {
-                let n = i64::unsigned_abs;
-                let facts = DeliveryFacts {
-                    queued: n(all - attempted),
-                    attempted: n(attempted),
-                    accepted: n(accepted),
-                    refused: n(refused),
-                    expired: n(expired),
-                    trying: n(attempted).saturating_sub(n(accepted) + n(refused) + n(expired)),
-                    bounced: n(bounced),
-                    in_doubt: n(in_doubt),
-                };
-                Ok((NoticeKind::from_word(&kind).ok_or_else(|| strange("deliveries", "kind", 0))?, facts))
-            })
+            .map(
+                |(kind, all, attempted, accepted, refused, expired, bounced, in_doubt)| {
+                    let n = i64::unsigned_abs;
+                    let facts = DeliveryFacts {
+                        queued: n(all - attempted),
+                        attempted: n(attempted),
+                        accepted: n(accepted),
+                        refused: n(refused),
+                        expired: n(expired),
+                        trying: n(attempted).saturating_sub(n(accepted) + n(refused) + n(expired)),
+                        bounced: n(bounced),
+                        in_doubt: n(in_doubt),
+                    };
+                    Ok((
+                        NoticeKind::from_word(&kind)
+                            .ok_or_else(|| strange("deliveries", "kind", 0))?,
+                        facts,
+                    ))
+                },
+            )
             .collect()
     }
 
@@ -114,7 +132,12 @@ impl Tx {
 /// Folds a case's rows of the ledger into what was known of it.
 fn fold(row: Opened, entries: &[Entry]) -> Result<(CaseFacts, Vec<ExceptionFacts>), StoreError> {
     let id = CaseId(row.id);
-    let mut facts = CaseFacts::open(id, Category::Weak, &row.department, Moment::from_micros(row.found_at));
+    let mut facts = CaseFacts::open(
+        id,
+        Category::Weak,
+        &row.department,
+        Moment::from_micros(row.found_at),
+    );
     facts.person = row.person_id.map(PersonId);
     facts.opened_at = Moment::from_micros(row.opened_at);
     facts.mailboxes = u32::try_from(row.mailboxes).unwrap_or(u32::MAX);
@@ -123,7 +146,9 @@ fn fold(row: Opened, entries: &[Entry]) -> Result<(CaseFacts, Vec<ExceptionFacts
     let mut exceptions = Vec::new();
     for entry in entries {
         let detail: Detail = match &entry.detail {
-            Some(text) => serde_json::from_str(text).map_err(|_| strange("ledger", "detail", entry.id))?,
+            Some(text) => {
+                serde_json::from_str(text).map_err(|_| strange("ledger", "detail", entry.id))?
+            }
             None => Detail::default(),
         };
         apply(&mut facts, &mut exceptions, entry, &detail)?;
@@ -131,12 +156,18 @@ fn fold(row: Opened, entries: &[Entry]) -> Result<(CaseFacts, Vec<ExceptionFacts
     Ok((facts, exceptions))
 }
 
-fn apply(facts: &mut CaseFacts, exceptions: &mut Vec<ExceptionFacts>, entry: &Entry, detail: &Detail) -> Result<(), StoreError> {
+fn apply(
+    facts: &mut CaseFacts,
+    exceptions: &mut Vec<ExceptionFacts>,
+    entry: &Entry,
+    detail: &Detail,
+) -> Result<(), StoreError> {
     let at = entry.effective_at.unwrap_or(entry.at);
     match entry.act.as_str() {
         "case.opened" | "case.reopened" | "case.raised" => {
             let word = detail.category.as_deref().unwrap_or_default();
-            facts.category = Category::from_word(word).ok_or_else(|| strange("ledger", "detail", entry.id))?;
+            facts.category =
+                Category::from_word(word).ok_or_else(|| strange("ledger", "detail", entry.id))?;
         }
         "case.due" | "case.not_reached" | "case.task" => {
             facts.deadline_at = facts.deadline_at.or(entry.effective_at);
