@@ -148,8 +148,17 @@ impl Pass {
         if !self.is_anything_due().await? || !self.is_relay_there(stopping).await {
             return Ok(());
         }
+        let due = self
+            .app
+            .store
+            .read()
+            .await?
+            .due_count(self.app.clock.now())
+            .await?;
+        let bar = self.app.progress.begin("delivering", due);
         let mut finished: Vec<Done> = Vec::new();
         loop {
+            bar.advance(finished.len() as u64);
             if *stopping.borrow() {
                 self.halt();
             }
