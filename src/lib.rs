@@ -8,12 +8,17 @@
 pub mod app;
 pub mod audit;
 pub mod channels;
+pub mod cli;
 pub mod clock;
+pub mod commands;
 pub mod config;
+pub mod demo;
+pub mod desk;
 pub mod directory;
 pub mod domain;
 pub mod logging;
 pub mod messages;
 pub mod schedule;
+pub mod serve;
 pub mod steps;
 pub mod store;

@@ -1,1 +1,21 @@
-fn main() {}
+//! `bell`: parses the flags, runs one command, prints its answer, and sets the exit code.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use division_bell::cli::Cli;
+use division_bell::commands;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime.block_on(commands::run(cli)),
+        Err(error) => {
+            eprintln!("bell: starting: {error}");
+            ExitCode::from(75)
+        }
+    }
+}

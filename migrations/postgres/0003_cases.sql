@@ -53,6 +53,7 @@ CREATE UNIQUE INDEX cases_one_open ON cases (account_id) WHERE state <> 'closed'
 CREATE INDEX cases_account ON cases (account_id, id);
 CREATE INDEX cases_reopens ON cases (reopens_id) WHERE reopens_id IS NOT NULL;
 CREATE INDEX cases_thread ON cases (thread_id) WHERE thread_id IS NOT NULL;
+CREATE INDEX cases_person ON cases (person_id) WHERE person_id IS NOT NULL;
 CREATE INDEX cases_unplanned ON cases (person_id) WHERE state = 'open' AND thread_id IS NULL;
 
 CREATE TABLE tasks (

@@ -156,6 +156,11 @@ impl Letters {
         verp_delivery(&self.site_key, &EmailAddress::parse(address).ok()?)
     }
 
+    /// What a delivery's envelope says it comes from, and where its bounces go.
+    pub fn bounce_address(&self, delivery: DeliveryId) -> anyhow::Result<EmailAddress> {
+        Ok(verp(&self.site_key, delivery, &self.bounce_domain)?)
+    }
+
     /// The bytes of a letter. The same framing and text give the same bytes.
     pub fn bytes(
         &self,

@@ -432,7 +432,8 @@ async fn work_of(tx: &mut Tx, records: &[Finished], now: Moment) -> anyhow::Resu
     Ok(())
 }
 
-fn describe(sent: &Sent) -> String {
+/// What a relay did, in words for an operator.
+pub fn describe(sent: &Sent) -> String {
     let stage = sent.stage.word();
     match &sent.answer {
         Answer::Reply(reply) => format!("{} at {stage}: {}", reply.code, reply.text),

@@ -376,6 +376,11 @@ pub fn format_of(kind: &SourceKind) -> Format {
     }
 }
 
+/// Whether a source's own files, its mapping or its catalogue, can be read.
+pub fn check_source(source: &AuditSource) -> anyhow::Result<String> {
+    reader(source).map(|_| format!("for {}", format_of(&source.kind)))
+}
+
 fn reader(source: &AuditSource) -> anyhow::Result<Reader> {
     let code_page = CodePage::from_name(source.code_page.name()).unwrap_or_default();
     let mut reader = Reader {

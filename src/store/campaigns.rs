@@ -527,6 +527,16 @@ impl Tx {
         self.end_threads(threads, now).await
     }
 
+    /// How many of a campaign's deliveries are in each state.
+    pub async fn campaign_deliveries(
+        &mut self,
+        id: CampaignId,
+    ) -> Result<Vec<(String, i64)>, StoreError> {
+        Ok(on!(self, db => sqlx::query_as(
+            "SELECT x.state, COUNT(*) FROM threads t JOIN deliveries x ON x.thread_id = t.id WHERE t.campaign_id = $1 GROUP BY x.state ORDER BY x.state",
+        ).bind(id.0).fetch_all(db).await)?)
+    }
+
     /// How many of a campaign's cases have a proven reset, and of how many.
     pub async fn campaign_progress(&mut self, id: CampaignId) -> Result<(i64, i64), StoreError> {
         Ok(on!(self, db => sqlx::query_as(

@@ -804,6 +804,12 @@ impl Tx {
         rows.into_iter().map(CaseRow::try_from).collect()
     }
 
+    /// All cases of a person, by number.
+    pub async fn cases_of_person(&mut self, person: PersonId) -> Result<Vec<CaseRow>, StoreError> {
+        let rows: Vec<Raw> = on!(self, db => sqlx::query_as(concat!("SELECT ", columns!(), " FROM cases c WHERE c.person_id = $1 ORDER BY c.id")).bind(person.0).fetch_all(db).await)?;
+        rows.into_iter().map(CaseRow::try_from).collect()
+    }
+
     /// Open cases that wait for evidence, with accounts of `realm`, from `after` on.
     pub async fn open_cases_in(
         &mut self,

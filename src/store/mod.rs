@@ -137,7 +137,7 @@ macro_rules! on_set {
             $crate::store::Tx::Sqlite(tx) => {
                 let $db = &mut **tx;
                 let $query = $make(concat!(
-                    "WITH d AS (SELECT NULL AS nothing", $(", value->>'", stringify!($column), "' AS ", stringify!($column),)+
+                    "WITH d AS (SELECT NULL AS unused", $(", value->>'", stringify!($column), "' AS ", stringify!($column),)+
                     " FROM json_each($1)) ", $sql
                 )).bind(rows);
                 $run
@@ -145,7 +145,7 @@ macro_rules! on_set {
             $crate::store::Tx::Postgres(tx) => {
                 let $db = &mut **tx;
                 let $query = $make(concat!(
-                    "WITH d AS (SELECT * FROM json_to_recordset($1::json) AS d (nothing bigint",
+                    "WITH d AS (SELECT * FROM json_to_recordset($1::json) AS d (unused bigint",
                     $(", ", stringify!($column), " ", stringify!($kind),)+ ")) ", $sql
                 )).bind(rows);
                 $run

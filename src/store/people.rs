@@ -619,4 +619,38 @@ impl Tx {
             })
             .collect()
     }
+
+    /// The next `limit` people after `after`, by number.
+    pub async fn person_ids(
+        &mut self,
+        after: PersonId,
+        limit: i64,
+    ) -> Result<Vec<PersonId>, StoreError> {
+        let rows: Vec<(i64,)> = on!(self, db => sqlx::query_as("SELECT id FROM persons WHERE id > $1 ORDER BY id LIMIT $2").bind(after.0).bind(limit).fetch_all(db).await)?;
+        Ok(rows.into_iter().map(|(id,)| PersonId(id)).collect())
+    }
+
+    /// The person behind an address, folded: the holder of its account, else whoever answers for it.
+    pub async fn person_by_address(
+        &mut self,
+        folded: &str,
+    ) -> Result<Option<PersonId>, StoreError> {
+        self.person_by_key(LookupKind::Email, folded).await
+    }
+
+    /// The person behind a login, folded and without its domain.
+    pub async fn person_by_login(&mut self, folded: &str) -> Result<Option<PersonId>, StoreError> {
+        self.person_by_key(LookupKind::Sam, folded).await
+    }
+
+    async fn person_by_key(
+        &mut self,
+        kind: LookupKind,
+        key: &str,
+    ) -> Result<Option<PersonId>, StoreError> {
+        let row: Option<(Option<i64>,)> = on!(self, db => sqlx::query_as(
+            "SELECT COALESCE(a.holder_id, a.owner_id) FROM account_keys k JOIN accounts a ON a.id = k.account_id WHERE k.kind = $1 AND k.key = $2 ORDER BY a.id LIMIT 1",
+        ).bind(kind.word()).bind(key).fetch_optional(db).await)?;
+        Ok(row.and_then(|(id,)| id).map(PersonId))
+    }
 }

@@ -1,0 +1,363 @@
+//! Every command and flag of `bell`; no behaviour.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::domain::{CampaignId, CaseId, IncidentId, Moment};
+
+/// After an attack on passwords: tells each person concerned, and keeps at it until the directory itself proves the reset.
+///
+///   audit file → findings → cases → notices → deliveries → attempts → evidence → closed case → report
+///
+/// Try it first: `bell demo`. Then `bell init` writes a config, and `bell check` says what is still wrong with it.
+///
+/// Exit codes: 0 done, 1 something to look at, 2 used wrongly, 75 try again later.
+#[derive(Debug, Parser)]
+#[command(
+    name = "bell",
+    version,
+    propagate_version = true,
+    verbatim_doc_comment,
+    max_term_width = 110
+)]
+pub struct Cli {
+    /// The config file.
+    #[arg(
+        long,
+        short,
+        global = true,
+        env = "BELL_CONFIG",
+        default_value = "bell.toml",
+        value_name = "FILE"
+    )]
+    pub config: PathBuf,
+    /// Answer with JSON on standard output.
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Who you are, as the config's [[operator]] list names you. It goes into the ledger.
+    #[arg(long = "as", global = true, env = "BELL_OPERATOR", value_name = "NAME")]
+    pub operator: Option<String>,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands, in the order in which a newcomer meets them.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// The whole flow on a sample organisation: three weeks on a virtual clock, in seconds. Sends nothing
+    Demo(Demo),
+    /// Write an annotated config to begin with
+    Init {
+        /// Replace a config that is there.
+        #[arg(long)]
+        force: bool,
+    },
+    /// Check config, messages, database, relay, inbox and Discord, and say everything that is wrong at once
+    Check {
+        /// Connect to nothing but the database.
+        #[arg(long)]
+        offline: bool,
+    },
+    /// Run everything by the schedule, until it is told to stop
+    Serve,
+    /// The staff directory: persons, accounts, mailboxes
+    #[command(subcommand)]
+    People(People),
+    /// Take in credential audits: findings, and the cases they open
+    Intake(Intake),
+    /// Who would be told what, when, and why not. Changes nothing
+    Plan,
+    /// Campaigns: each is drafted by one operator and approved by another
+    #[command(subcommand)]
+    Campaign(Campaign),
+    /// Queue what is due: first notices of approved campaigns, reminders. `serve` does this by itself
+    Notify,
+    /// Send what is queued and due, in one pass. `serve` does this by itself
+    Deliver,
+    /// Read the bounce mailbox, in one pass. `serve` does this by itself
+    Inbox,
+    /// Read the evidence sources, in one pass, and close what they prove. `serve` does this by itself
+    Confirm {
+        /// Read this file in place of the configured one.
+        file: Option<PathBuf>,
+        /// The [[evidence]] source to read.
+        #[arg(long, value_name = "NAME")]
+        source: Option<String>,
+    },
+    /// Cases: one for each account that needs a new password
+    #[command(subcommand)]
+    Case(Case),
+    /// What human beings have to do: people to reach another way, accounts to contain, doubts to decide
+    Tasks,
+    /// Incidents: what staff and public are told about
+    #[command(subcommand)]
+    Incident(Incident),
+    /// Bring the status posts up to date. `serve` does this by itself
+    Announce,
+    /// The compliance report
+    Report(Report),
+    /// The texts: check them, or look at them
+    #[command(subcommand)]
+    Messages(Messages),
+    /// The append-only record of who did what
+    #[command(subcommand)]
+    Ledger(Ledger),
+}
+
+/// `bell demo`
+#[derive(Debug, Args)]
+pub struct Demo {
+    /// An audit of your own, in the form of the sample or any that is recognised by its content.
+    #[arg(long, value_name = "FILE", requires = "directory")]
+    pub audit: Option<PathBuf>,
+    /// Your own staff directory, in the form of the sample.
+    #[arg(long, value_name = "FILE")]
+    pub directory: Option<PathBuf>,
+    /// How to read the audit's columns, if it is a table.
+    #[arg(long, value_name = "FILE", requires = "audit")]
+    pub mapping: Option<PathBuf>,
+    /// The folder for everything it writes; a new one beside the other temporary files if left out.
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+}
+
+/// `bell people …`
+#[derive(Debug, Subcommand)]
+pub enum People {
+    /// Read the staff directory, and say who joined, left and moved
+    Sync {
+        /// Read this file in place of the configured one.
+        file: Option<PathBuf>,
+        /// It is right that more than half of the accounts are gone.
+        #[arg(long)]
+        confirm: bool,
+    },
+    /// The people, names masked
+    List {
+        /// Show names and addresses. That you did goes into the ledger.
+        #[arg(long)]
+        names: bool,
+    },
+    /// One person: accounts and cases
+    Show {
+        /// Their number, or an address of theirs.
+        who: String,
+        /// Show names and addresses. That you did goes into the ledger.
+        #[arg(long)]
+        names: bool,
+    },
+}
+
+/// `bell intake …`
+#[derive(Debug, Args)]
+pub struct Intake {
+    /// The audit files.
+    #[arg(required = true)]
+    pub files: Vec<PathBuf>,
+    /// Read them as this, whatever they look like.
+    #[arg(long, value_name = "FORMAT", value_parser = ["mapped_csv", "hibp_domain", "hashcat_show", "john_show"])]
+    pub format: Option<String>,
+    /// The [[source]] they come from, if the format does not tell.
+    #[arg(long, value_name = "NAME")]
+    pub source: Option<String>,
+    /// When the data were taken (not when the report was written): 2026-02-10T02:15:00Z. Whoever changed since is not asked.
+    #[arg(long, value_name = "TIME")]
+    pub taken_at: Option<Moment>,
+    /// Say what would open, change and close; write nothing.
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// `bell campaign …`
+#[derive(Debug, Subcommand)]
+pub enum Campaign {
+    /// Draft one that tells everybody who can be told now
+    Draft,
+    /// All of them
+    List,
+    /// One of them
+    Show {
+        /// Its number.
+        id: CampaignId,
+    },
+    /// Let a draft go, as a second operator. The approval is bound to its recipients and texts
+    Approve {
+        /// Its number.
+        id: CampaignId,
+    },
+    /// Let it stand still
+    Pause {
+        /// Its number.
+        id: CampaignId,
+        /// Why.
+        #[arg(long)]
+        reason: Option<String>,
+    },
+    /// Let it go on where it stood
+    Resume {
+        /// Its number.
+        id: CampaignId,
+    },
+    /// End it before its time
+    Stop {
+        /// Its number.
+        id: CampaignId,
+        /// Why.
+        #[arg(long)]
+        reason: Option<String>,
+    },
+}
+
+/// `bell case …`
+#[derive(Debug, Subcommand)]
+pub enum Case {
+    /// The cases
+    List {
+        /// Closed ones too.
+        #[arg(long)]
+        all: bool,
+    },
+    /// One case: its findings' weight, its history, its letters and what the relay said
+    Show {
+        /// Its number.
+        id: CaseId,
+    },
+    /// Write down that sign-in is blocked and sessions are revoked
+    Contain {
+        /// Its number.
+        id: CaseId,
+        /// How, and on what proof.
+        #[arg(long)]
+        note: String,
+        /// When; now if left out.
+        #[arg(long, value_name = "TIME")]
+        at: Option<Moment>,
+    },
+    /// Write down that a human being told the person: by phone, in person, by letter
+    Told {
+        /// Its number.
+        id: CaseId,
+        /// How.
+        #[arg(long)]
+        how: String,
+        /// When; now if left out.
+        #[arg(long, value_name = "TIME")]
+        at: Option<Moment>,
+    },
+    /// Exempt it for a while. You approve what a colleague asks for
+    Exempt {
+        /// Its number.
+        id: CaseId,
+        /// Until when, at most 90 days.
+        #[arg(long, value_name = "TIME")]
+        until: Moment,
+        /// Why.
+        #[arg(long)]
+        reason: String,
+        /// The operator who asks; not you.
+        #[arg(long, value_name = "NAME")]
+        requested_by: String,
+    },
+    /// Take it back: a false positive, a duplicate
+    Withdraw {
+        /// Its number.
+        id: CaseId,
+        /// Why.
+        #[arg(long)]
+        reason: String,
+    },
+}
+
+/// `bell incident …`
+#[derive(Debug, Subcommand)]
+pub enum Incident {
+    /// Open one; its status post goes out with the next `announce`
+    Open {
+        /// What it is about, without names.
+        title: String,
+        /// When you will say more.
+        #[arg(long, value_name = "TIME")]
+        next_update: Option<Moment>,
+    },
+    /// Move it to another state
+    State {
+        /// Its number.
+        id: IncidentId,
+        /// Where it is now.
+        state: IncidentState,
+        /// When you will say more.
+        #[arg(long, value_name = "TIME")]
+        next_update: Option<Moment>,
+    },
+    /// All of them, with their figures
+    Show,
+}
+
+/// The five plain states.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum IncidentState {
+    /// Something is wrong; the cause is not known.
+    Investigating,
+    /// The cause is known.
+    Identified,
+    /// It does not spread any more.
+    Contained,
+    /// Things work again and are watched.
+    Monitoring,
+    /// It is over.
+    Resolved,
+}
+
+/// `bell report`
+#[derive(Debug, Args)]
+pub struct Report {
+    /// As of a past moment; the same bytes whenever it is asked. Now if left out.
+    #[arg(long, value_name = "TIME")]
+    pub as_of: Option<Moment>,
+    /// In which form.
+    #[arg(long, value_enum, default_value_t = ReportFormat::Html)]
+    pub format: ReportFormat,
+    /// The file, or for csv the folder, to write; the config's report folder if left out.
+    #[arg(long, short, value_name = "PATH")]
+    pub out: Option<PathBuf>,
+}
+
+/// The report's forms.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ReportFormat {
+    /// One page to read and print.
+    Html,
+    /// One file a table.
+    Csv,
+    /// For other programs.
+    Json,
+}
+
+/// `bell messages …`
+#[derive(Debug, Subcommand)]
+pub enum Messages {
+    /// Lint every text with the config's own sentences
+    Check,
+    /// Write every letter as .eml, .html and .txt, and an index to open in a browser
+    Preview {
+        /// The folder.
+        #[arg(long, value_name = "DIR")]
+        out: PathBuf,
+    },
+}
+
+/// `bell ledger …`
+#[derive(Debug, Subcommand)]
+pub enum Ledger {
+    /// Its rows, oldest first
+    List {
+        /// From this row on.
+        #[arg(long, default_value_t = 0)]
+        after: i64,
+        /// So many at most.
+        #[arg(long, default_value_t = 200)]
+        limit: i64,
+    },
+}

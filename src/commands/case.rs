@@ -1,0 +1,225 @@
+//! `bell case …` and `bell tasks`
+
+use chrono::TimeDelta;
+use serde_json::{Value, json};
+
+use super::{Said, misused, operator};
+use crate::app::App;
+use crate::cli::{Case as Command, Cli};
+use crate::config::Role;
+use crate::domain::CaseId;
+use crate::domain::address::fold;
+use crate::domain::case::CaseState;
+use crate::store::{CaseRow, DeliveryStory};
+
+pub(super) async fn run(cli: &Cli, app: &App, command: &Command) -> anyhow::Result<Said> {
+    let now = app.clock.now();
+    match command {
+        Command::List { all } => list(app, !*all).await,
+        Command::Show { id } => show(app, *id).await,
+        Command::Contain { id, note, at } => {
+            let by = operator(cli, app)?;
+            let mut tx = app.store.begin().await?;
+            tx.contain_case(*id, at.unwrap_or(now).min(now), note, &by, now)
+                .await?;
+            tx.commit().await?;
+            Ok(done(
+                *id,
+                "contained; whoever it belongs to can now be told",
+            ))
+        }
+        Command::Told { id, how, at } => {
+            let by = operator(cli, app)?;
+            let mut tx = app.store.begin().await?;
+            tx.tell_case(*id, at.unwrap_or(now).min(now), how, &by, now)
+                .await?;
+            tx.commit().await?;
+            Ok(done(*id, "its person was told"))
+        }
+        Command::Exempt {
+            id,
+            until,
+            reason,
+            requested_by,
+        } => {
+            let by = operator(cli, app)?;
+            if !app.has_role(&by, Role::Approver) {
+                return Err(misused(
+                    "an exemption is approved by an operator with the role approver",
+                ));
+            }
+            if fold(&by) == fold(requested_by) || !app.is_operator(requested_by) {
+                return Err(misused(
+                    "an exemption is asked for by one operator and approved by another",
+                ));
+            }
+            if *until <= now || until.since(now) > TimeDelta::days(90) {
+                return Err(misused("an exemption ends in the future, within 90 days"));
+            }
+            let mut tx = app.store.begin().await?;
+            tx.exempt_case(*id, *until, reason, requested_by, &by, now)
+                .await?;
+            tx.commit().await?;
+            Ok(done(*id, "exempt; it comes back by itself"))
+        }
+        Command::Withdraw { id, reason } => {
+            let by = operator(cli, app)?;
+            let mut tx = app.store.begin().await?;
+            let thread = tx.case(*id).await?.and_then(|case| case.thread);
+            tx.withdraw_case(*id, reason, &by, now).await?;
+            tx.end_threads(&thread.into_iter().collect::<Vec<_>>(), now)
+                .await?;
+            tx.commit().await?;
+            Ok(done(*id, "withdrawn"))
+        }
+    }
+}
+
+fn done(id: CaseId, what: &str) -> Said {
+    Said::words(
+        format!("case {id}: {what}"),
+        json!({ "case": id, "done": what }),
+    )
+}
+
+/// open, notified, or how it was closed.
+pub(super) fn state_word(case: &CaseRow) -> &'static str {
+    match case.state {
+        CaseState::Open => "open",
+        CaseState::Notified { .. } => "notified",
+        CaseState::Closed { closed_as, .. } => match closed_as {
+            crate::domain::case::ClosedAs::Reset => "closed: reset",
+            crate::domain::case::ClosedAs::Disabled => "closed: disabled",
+            crate::domain::case::ClosedAs::Withdrawn => "closed: withdrawn",
+        },
+    }
+}
+
+fn line(case: &CaseRow) -> String {
+    let deadline = case
+        .deadline_at
+        .map(|at| format!("due {at}"))
+        .unwrap_or_default();
+    let not_reached = case
+        .not_reached
+        .as_deref()
+        .map(|why| format!("not reached: {why}"))
+        .unwrap_or_default();
+    format!(
+        "{:>7}  {:<12} {:<18} {:<14} {:<24} {deadline} {not_reached}",
+        case.id,
+        case.claim.category,
+        state_word(case),
+        case.standing.word(),
+        case.department
+    )
+    .trim_end()
+    .to_owned()
+}
+
+fn document(case: &CaseRow) -> Value {
+    json!({
+        "case": case.id, "account": case.account, "person": case.person, "route": case.route.word(), "department": case.department,
+        "category": case.claim.category, "severity": case.claim.severity, "found_at": case.claim.found_at, "bad_as_of": case.claim.bad_as_of,
+        "opened_at": case.opened_at, "reopens": case.reopens, "state": state_word(case), "standing": case.standing.word(), "deadline_at": case.deadline_at,
+        "not_reached": case.not_reached, "contained_at": case.contained_at, "exempt_until": case.exempt_until, "safe_at": case.safe_at,
+    })
+}
+
+async fn list(app: &App, open_only: bool) -> anyhow::Result<Said> {
+    let mut tx = app.store.read().await?;
+    let (mut lines, mut all, mut after) = (Vec::new(), Vec::new(), CaseId(0));
+    loop {
+        let page = tx.cases(after, open_only, 1_000).await?;
+        let Some(last) = page.last() else { break };
+        after = last.id;
+        lines.extend(page.iter().map(line));
+        all.extend(page.iter().map(document));
+    }
+    let text = if lines.is_empty() {
+        "no cases".to_owned()
+    } else {
+        lines.join("\n")
+    };
+    Ok(Said::words(text, json!(all)))
+}
+
+async fn show(app: &App, id: CaseId) -> anyhow::Result<Said> {
+    let mut tx = app.store.read().await?;
+    let Some(case) = tx.case(id).await? else {
+        anyhow::bail!("there is no case {id}; `bell case list --all` shows them")
+    };
+    let history = tx.case_history(id).await?;
+    let stories = tx.stories(id).await?;
+    let mut text = line(&case);
+    if let Some(before) = case.reopens {
+        text.push_str(&format!(
+            "\n  reopens case {before}, which was closed and found again"
+        ));
+    }
+    text.push_str("\n  history");
+    for entry in &history {
+        text.push_str(&format!(
+            "\n    {}  {:<22} {:<10} {}",
+            entry.at,
+            entry.act,
+            entry.actor,
+            entry.detail.as_deref().unwrap_or("")
+        ));
+    }
+    text.push_str("\n  letters");
+    for story in &stories {
+        text.push_str(&tell(story));
+    }
+    Ok(Said::words(
+        text,
+        json!({ "case": document(&case), "history": history, "letters": stories }),
+    ))
+}
+
+/// Did it arrive? The attempts, and what the relay said.
+fn tell(story: &DeliveryStory) -> String {
+    let twice = if story.possible_duplicate {
+        ", may have arrived twice"
+    } else {
+        ""
+    };
+    let mut text = format!(
+        "\n    delivery {} {} to {}: {}{twice}",
+        story.id, story.kind, story.recipient, story.state
+    );
+    for (start, end, outcome, stage, code, reply) in &story.attempts {
+        let end = end.map_or_else(|| "in flight".to_owned(), |at| at.to_string());
+        let code = code.map(|code| format!(" {code}")).unwrap_or_default();
+        let (outcome, stage, reply) = (
+            outcome.as_deref().unwrap_or(""),
+            stage.as_deref().unwrap_or(""),
+            reply.as_deref().unwrap_or(""),
+        );
+        text.push_str(&format!(
+            "\n      {start} → {end}  {outcome} {stage}{code} {reply}"
+        ));
+    }
+    text
+}
+
+pub(super) async fn tasks(app: &App) -> anyhow::Result<Said> {
+    let mut tx = app.store.read().await?;
+    let tasks = tx.tasks(10_000).await?;
+    let lines: Vec<String> = tasks
+        .iter()
+        .map(|task| {
+            let about = task.case.map(|id| format!("case {id}")).unwrap_or_default();
+            format!(
+                "{:>7}  since {}  {:<10} {about:<12} {}",
+                task.id, task.opened_at, task.kind, task.reason
+            )
+        })
+        .collect();
+    let text = if lines.is_empty() {
+        "nothing to do by hand".to_owned()
+    } else {
+        lines.join("\n")
+    };
+    Ok(Said::words(text, serde_json::to_value(&tasks)?))
+}

@@ -1,0 +1,142 @@
+//! `bell check`: everything that is wrong, at once.
+
+use std::path::Path;
+
+use serde_json::json;
+
+use super::Said;
+use crate::app::App;
+use crate::cli::Cli;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::schedule::Schedule;
+use crate::steps;
+
+/// What was looked at, and what is wrong with it.
+#[derive(Default)]
+struct Checks {
+    lines: Vec<String>,
+    wrong: Vec<String>,
+}
+
+impl Checks {
+    fn add<E: std::fmt::Display>(&mut self, what: &str, result: Result<String, E>) {
+        match result {
+            Ok(fine) => self.lines.push(format!("ok     {what}: {fine}")),
+            Err(error) => {
+                self.lines.push(format!("WRONG  {what}: {error}"));
+                self.wrong.push(format!("{what}: {error}"));
+            }
+        }
+    }
+}
+
+pub(super) async fn run(cli: &Cli, offline: bool) -> anyhow::Result<Said> {
+    let config = Config::load(&cli.config, &|name| std::env::var(name).ok())?;
+    let mut checks = Checks::default();
+    checks.add::<String>(
+        "config",
+        Ok(format!("{} can be read", cli.config.display())),
+    );
+    files(&config, &mut checks);
+    schedules(&config, &mut checks);
+    people(&config, &mut checks);
+    match App::build(config, Clock::System).await {
+        Err(error) => checks.add("start", Err(format!("{error:#}"))),
+        Ok(app) => {
+            checks.add::<String>("messages", Ok("all texts keep the rules".to_owned()));
+            checks.add::<String>(
+                "database",
+                Ok("opened, and its schema is this version's".to_owned()),
+            );
+            if !offline {
+                outside(&app, &mut checks).await;
+            }
+            app.store.close().await;
+        }
+    }
+    let wrong = !checks.wrong.is_empty();
+    Ok(Said::words(
+        checks.lines.join("\n"),
+        json!({ "checks": checks.lines, "wrong": checks.wrong }),
+    )
+    .look_if(wrong))
+}
+
+fn files(config: &Config, checks: &mut Checks) {
+    let readable = |path: &Path| {
+        std::fs::File::open(path)
+            .map(|_| format!("{} can be read", path.display()))
+            .map_err(|error| format!("{}: {error}", path.display()))
+    };
+    checks.add("directory.file", readable(&config.directory.file));
+    for source in &config.sources {
+        checks.add(
+            &format!("source {:?}", source.name),
+            steps::intake::check_source(source).map_err(|error| format!("{error:#}")),
+        );
+    }
+    for source in &config.evidence {
+        checks.add(
+            &format!("evidence {:?}", source.name),
+            readable(&source.file),
+        );
+    }
+}
+
+fn schedules(config: &Config, checks: &mut Checks) {
+    for (name, line) in config.schedule.lines() {
+        let at = line
+            .line
+            .map(|line| format!("{}:{line}: ", config.file.display()))
+            .unwrap_or_default();
+        let parsed = Schedule::parse(&line.text, config.schedule.zone)
+            .map_err(|error| format!("{at}{error}"));
+        if let Err(error) = parsed {
+            checks.add(&format!("schedule.{name}"), Err::<String, _>(error));
+        }
+    }
+}
+
+fn people(config: &Config, checks: &mut Checks) {
+    use crate::config::Role::{Approver, Security};
+    let has = |role| {
+        config
+            .operators
+            .iter()
+            .filter(|operator| operator.roles.contains(&role))
+            .count()
+    };
+    checks.add(
+        "operators",
+        if config.operators.len() < 2 || has(Approver) == 0 || has(Security) == 0 {
+            Err("who drafts cannot approve: name at least two operators, one with the role security and one with approver")
+        } else {
+            Ok(format!("{}, of whom {} approve", config.operators.len(), has(Approver)))
+        },
+    );
+}
+
+async fn outside(app: &App, checks: &mut Checks) {
+    let relay = app
+        .outlet
+        .check()
+        .await
+        .map(|()| "answers, protects and lets us in".to_owned());
+    checks.add(
+        "relay",
+        relay.map_err(|sent| steps::deliver::describe(&sent)),
+    );
+    if let Some(inbox) = &app.inbox {
+        checks.add("inbox", inbox.check().map(|()| "can be read".to_owned()));
+    }
+    if let Some(status) = &app.status {
+        checks.add(
+            "discord",
+            status
+                .check()
+                .await
+                .map(|()| "the channel can be read".to_owned()),
+        );
+    }
+}

@@ -1,0 +1,331 @@
+//! What each command does: builds the app, calls a step or the desk, and answers in words or JSON.
+
+mod campaign;
+mod case;
+mod check;
+mod incident;
+mod people;
+mod report;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::{Context, ensure};
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::app::{App, Shared};
+use crate::audit::Format;
+use crate::cli::{Cli, Command, Intake, Ledger, Messages};
+use crate::clock::Clock;
+use crate::config::{Config, ConfigErrors, EXAMPLE};
+use crate::store::StoreError;
+use crate::{demo, logging, serve, steps};
+
+/// Done.
+const DONE: u8 = 0;
+/// Something to look at.
+const LOOK: u8 = 1;
+/// Used wrongly.
+const WRONG: u8 = 2;
+/// Try again later.
+const LATER: u8 = 75;
+
+/// What a command answers.
+#[derive(Debug)]
+pub struct Said {
+    text: String,
+    json: Value,
+    look: bool,
+}
+
+impl Said {
+    /// The same thing in words and as JSON.
+    fn both<T: std::fmt::Display + Serialize>(what: &T) -> anyhow::Result<Self> {
+        Ok(Self {
+            text: what.to_string(),
+            json: serde_json::to_value(what)?,
+            look: false,
+        })
+    }
+
+    fn words(text: impl Into<String>, json: Value) -> Self {
+        Self {
+            text: text.into(),
+            json,
+            look: false,
+        }
+    }
+
+    /// Somebody should look at it: exit code 1.
+    fn look_if(mut self, look: bool) -> Self {
+        self.look |= look;
+        self
+    }
+}
+
+/// Runs one command, prints its answer, and says how it went.
+pub async fn run(cli: Cli) -> ExitCode {
+    let json = cli.json;
+    match answer(cli).await {
+        Ok(said) => {
+            print(&if json {
+                serde_json::to_string_pretty(&said.json).unwrap_or_default()
+            } else {
+                said.text
+            });
+            ExitCode::from(if said.look { LOOK } else { DONE })
+        }
+        Err(error) => {
+            let code = code_of(&error);
+            if json {
+                print(
+                    &serde_json::json!({ "error": format!("{error:#}"), "exit_code": code })
+                        .to_string(),
+                );
+            }
+            eprintln!("bell: {error:#}");
+            ExitCode::from(code)
+        }
+    }
+}
+
+/// Prints; a reader that went away, as `head` does, is no error.
+fn print(text: &str) {
+    use std::io::Write;
+    if !text.is_empty() {
+        let _ = writeln!(std::io::stdout().lock(), "{}", text.trim_end());
+    }
+}
+
+fn code_of(error: &anyhow::Error) -> u8 {
+    for cause in error.chain() {
+        if cause.is::<ConfigErrors>() || cause.is::<Misused>() {
+            return WRONG;
+        }
+        if cause
+            .downcast_ref::<StoreError>()
+            .is_some_and(StoreError::is_passing)
+        {
+            return LATER;
+        }
+    }
+    LOOK
+}
+
+/// The command was used wrongly: exit code 2.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Misused(String);
+
+fn misused(text: impl Into<String>) -> anyhow::Error {
+    Misused(text.into()).into()
+}
+
+async fn answer(cli: Cli) -> anyhow::Result<Said> {
+    match &cli.command {
+        Command::Demo(options) => {
+            return demo::run(options).await.map(|told| {
+                Said::words(
+                    told.to_string(),
+                    serde_json::to_value(&told).unwrap_or_default(),
+                )
+            });
+        }
+        Command::Init { force } => return init(&cli, *force),
+        Command::Check { offline } => return check::run(&cli, *offline).await,
+        _ => {}
+    }
+    let config = Config::load(&cli.config, &|name| std::env::var(name).ok())?;
+    // One command keeps its standard error for its own words; the service logs.
+    if matches!(cli.command, Command::Serve) || std::env::var_os("BELL_LOG").is_some() {
+        logging::start(&config.log)?;
+    }
+    let app = Arc::new(App::build(config, Clock::System).await?);
+    let said = with_app(&cli, &app).await;
+    app.store.close().await;
+    said
+}
+
+async fn with_app(cli: &Cli, app: &Shared) -> anyhow::Result<Said> {
+    match &cli.command {
+        Command::Demo(_) | Command::Init { .. } | Command::Check { .. } => {
+            Ok(Said::words("", Value::Null))
+        }
+        Command::Serve => serve::run(Arc::clone(app))
+            .await
+            .map(|()| Said::words("stopped", Value::Null)),
+        Command::People(command) => people::run(cli, app, command).await,
+        Command::Intake(options) => intake(cli, app, options).await,
+        Command::Plan => Said::both(&steps::plan::plan(app).await?),
+        Command::Campaign(command) => campaign::run(cli, app, command).await,
+        Command::Notify => {
+            let queued = steps::notify::notify(app).await?;
+            Ok(Said::both(&queued)?.look_if(!queued.void.is_empty()))
+        }
+        Command::Deliver => {
+            let delivered = steps::deliver::deliver(app, &steps::deliver::never()).await?;
+            Ok(Said::both(&delivered)?.look_if(delivered.held.is_some() || delivered.stopped > 0))
+        }
+        Command::Inbox => {
+            ensure!(
+                app.inbox.is_some(),
+                "no bounce mailbox is configured; set maildir in [mail.inbox]"
+            );
+            let received = steps::inbox::receive(app).await?;
+            Ok(Said::both(&received)?.look_if(received.unparsed > 0))
+        }
+        Command::Confirm { file, source } => {
+            let confirmed =
+                steps::confirm::confirm(app, file.as_deref(), source.as_deref()).await?;
+            Ok(Said::both(&confirmed)?
+                .look_if(!confirmed.failed.is_empty() || confirmed.rejected > 0))
+        }
+        Command::Case(command) => case::run(cli, app, command).await,
+        Command::Tasks => case::tasks(app).await,
+        Command::Incident(command) => incident::run(cli, app, command).await,
+        Command::Announce => {
+            ensure!(
+                app.status.is_some(),
+                "no channel for status posts is configured; see [discord]"
+            );
+            let announced = steps::announce::announce(app).await?;
+            Ok(Said::both(&announced)?.look_if(!announced.waiting.is_empty()))
+        }
+        Command::Report(options) => report::run(app, options).await,
+        Command::Messages(command) => messages(app, command),
+        Command::Ledger(Ledger::List { after, limit }) => ledger(app, *after, *limit).await,
+    }
+}
+
+/// Who acts. The ledger needs a name, and the config has to know it.
+fn operator(cli: &Cli, app: &App) -> anyhow::Result<String> {
+    let Some(name) = cli
+        .operator
+        .as_deref()
+        .map(str::trim)
+        .filter(|name| !name.is_empty())
+    else {
+        return Err(misused(
+            "who are you? say it with --as NAME or BELL_OPERATOR; the ledger keeps it",
+        ));
+    };
+    if !app.is_operator(name) {
+        return Err(misused(format!(
+            "{name:?} is no operator; the config's [[operator]] list says who is"
+        )));
+    }
+    Ok(name.to_owned())
+}
+
+fn init(cli: &Cli, force: bool) -> anyhow::Result<Said> {
+    let path = &cli.config;
+    if path.exists() && !force {
+        return Err(misused(format!(
+            "{} is there already; --force replaces it",
+            path.display()
+        )));
+    }
+    std::fs::write(path, EXAMPLE).with_context(|| format!("writing {}", path.display()))?;
+    let text = format!(
+        "{} is written; it explains itself. Then: bell --config {} check",
+        path.display(),
+        path.display()
+    );
+    Ok(Said::words(text, serde_json::json!({ "config": path })))
+}
+
+async fn intake(cli: &Cli, app: &App, options: &Intake) -> anyhow::Result<Said> {
+    let by = operator(cli, app)?;
+    let how = steps::intake::Options {
+        format: options.format.as_deref().and_then(Format::from_word),
+        source: options.source.clone(),
+        as_of: options.taken_at,
+        dry_run: options.dry_run,
+    };
+    let mut all = Vec::new();
+    for file in &options.files {
+        all.push(steps::intake::intake(app, file, &how, &by).await?);
+    }
+    let mut text = String::new();
+    for intake in &all {
+        text.push_str(&format!("{intake}\n"));
+        for reject in &intake.rejects {
+            text.push_str(&format!(
+                "  {}:{}: {}\n",
+                intake.file, reject.line, reject.reason
+            ));
+        }
+        for note in &intake.notes {
+            text.push_str(&format!("  {note}\n"));
+        }
+        if !intake.known && !intake.dry_run {
+            text.push_str(
+                "  the file itself is not kept: destroy it as your rules for secrets demand\n",
+            );
+        }
+    }
+    let rejected = all.iter().any(|intake| intake.counts.rejected > 0);
+    Ok(Said::words(text, serde_json::to_value(&all)?).look_if(rejected))
+}
+
+fn messages(app: &App, command: &Messages) -> anyhow::Result<Said> {
+    match command {
+        // The app does not come up with broken texts, so this is the good news.
+        Messages::Check => {
+            let findings = app.letters.messages.check(&app.letters.constants);
+            let text = findings
+                .iter()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>()
+                .join("\n");
+            let text = if findings.is_empty() {
+                "all texts keep the rules".to_owned()
+            } else {
+                text
+            };
+            Ok(Said::words(text, serde_json::json!({ "findings": findings.iter().map(ToString::to_string).collect::<Vec<_>>() })).look_if(!findings.is_empty()))
+        }
+        Messages::Preview { out } => {
+            let count = app
+                .letters
+                .messages
+                .preview(out, Some(&app.letters.constants))?;
+            Ok(Said::words(
+                format!(
+                    "{count} letters in {}; open index.html there",
+                    out.display()
+                ),
+                serde_json::json!({ "letters": count, "folder": out }),
+            ))
+        }
+    }
+}
+
+async fn ledger(app: &App, after: i64, limit: i64) -> anyhow::Result<Said> {
+    let mut tx = app.store.read().await?;
+    let entries = tx.ledger(after, limit).await?;
+    let text: Vec<String> = entries
+        .iter()
+        .map(|entry| {
+            let about = entry
+                .case_id
+                .map(|id| format!("case:{id}"))
+                .or_else(|| entry.thing.clone())
+                .unwrap_or_default();
+            format!(
+                "{:>7}  {}  {:<12} {:<22} {:<14} {}",
+                entry.id,
+                entry.at,
+                entry.actor,
+                entry.act,
+                about,
+                entry.detail.as_deref().unwrap_or("")
+            )
+        })
+        .collect();
+    Ok(Said::words(
+        text.join("\n"),
+        serde_json::to_value(&entries)?,
+    ))
+}

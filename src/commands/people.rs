@@ -1,0 +1,140 @@
+//! `bell people …`
+
+use serde_json::json;
+
+use super::{Said, operator};
+use crate::app::App;
+use crate::cli::{Cli, People};
+use crate::domain::address::fold;
+use crate::domain::{EmailAddress, PersonId};
+use crate::steps;
+use crate::store::PersonFacts;
+
+pub(super) async fn run(cli: &Cli, app: &App, command: &People) -> anyhow::Result<Said> {
+    match command {
+        People::Sync { file, confirm } => {
+            let by = operator(cli, app)?;
+            let synced = steps::people::sync(app, file.as_deref(), *confirm, &by).await?;
+            let mut text = format!("{synced}\n");
+            for change in synced
+                .changes
+                .iter()
+                .filter(|change| change.what != "updated")
+                .take(50)
+            {
+                let from = change
+                    .before
+                    .as_deref()
+                    .map(|before| format!(" from {before}"))
+                    .unwrap_or_default();
+                text.push_str(&format!(
+                    "  {:<8} {} ({}{from})\n",
+                    change.what, change.name, change.department
+                ));
+            }
+            for reject in synced.rejects.iter().chain(&synced.flaws) {
+                text.push_str(&format!("  line {}: {}\n", reject.line, reject.reason));
+            }
+            Ok(Said::words(text, serde_json::to_value(&synced)?).look_if(synced.rejected > 0))
+        }
+        People::List { names } => {
+            note_reading(cli, app, *names, "people:all").await?;
+            let mut tx = app.store.read().await?;
+            let (mut lines, mut all, mut after) = (Vec::new(), Vec::new(), PersonId(0));
+            loop {
+                let page = tx.person_ids(after, 1_000).await?;
+                let Some(last) = page.last() else { break };
+                after = *last;
+                let facts = tx.persons(page.iter().copied()).await?;
+                for person in page.iter().filter_map(|id| facts.get(id)) {
+                    lines.push(line(person, *names));
+                    all.push(document(person, *names));
+                }
+            }
+            Ok(Said::words(lines.join("\n"), json!(all)))
+        }
+        People::Show { who, names } => {
+            let mut tx = app.store.read().await?;
+            let id = match (who.parse::<PersonId>(), EmailAddress::parse(who)) {
+                (Ok(id), _) => Some(id),
+                (_, Ok(address)) => tx.person_by_address(&address.folded()).await?,
+                _ => tx.person_by_login(&fold(who)).await?,
+            };
+            let facts = match id {
+                Some(id) => tx.persons([id]).await?.remove(&id),
+                None => None,
+            };
+            let Some(person) = facts else {
+                anyhow::bail!("the directory has nobody of that number, address or login")
+            };
+            let cases = tx.cases_of_person(person.id).await?;
+            drop(tx);
+            note_reading(cli, app, *names, &format!("person:{}", person.id)).await?;
+            let mut text = line(&person, *names);
+            let mut list = Vec::new();
+            for case in &cases {
+                let state = super::case::state_word(case);
+                text.push_str(&format!(
+                    "\n  case {}: {} {state}, {}",
+                    case.id,
+                    case.claim.category,
+                    case.standing.word()
+                ));
+                list.push(json!({ "case": case.id, "category": case.claim.category, "state": state, "standing": case.standing.word() }));
+            }
+            let mut document = document(&person, *names);
+            if let Some(document) = document.as_object_mut() {
+                document.insert("cases".to_owned(), json!(list));
+            }
+            Ok(Said::words(text, document))
+        }
+    }
+}
+
+/// Whoever looks at names is named.
+async fn note_reading(cli: &Cli, app: &App, names: bool, about: &str) -> anyhow::Result<()> {
+    if names {
+        let by = operator(cli, app)?;
+        let mut tx = app.store.begin().await?;
+        tx.note(app.clock.now(), &by, "names.read", Some(about), None)
+            .await?;
+        tx.commit().await?;
+    }
+    Ok(())
+}
+
+fn line(person: &PersonFacts, names: bool) -> String {
+    let (name, address) = shown(person, names);
+    let state = if person.left {
+        "left"
+    } else if person.enabled {
+        ""
+    } else {
+        "disabled"
+    };
+    format!("{:>7}  {name:<32} {address:<40} {state}", person.id)
+        .trim_end()
+        .to_owned()
+}
+
+fn shown(person: &PersonFacts, names: bool) -> (String, String) {
+    let address = person.address.as_ref();
+    if names {
+        (
+            person.name.expose().to_owned(),
+            address
+                .map(|address| address.expose().to_owned())
+                .unwrap_or_default(),
+        )
+    } else {
+        (
+            person.name.to_string(),
+            address.map(ToString::to_string).unwrap_or_default(),
+        )
+    }
+}
+
+fn document(person: &PersonFacts, names: bool) -> serde_json::Value {
+    let (name, address) = shown(person, names);
+    json!({ "person": person.id, "name": name, "address": address, "enabled": person.enabled, "left": person.left, "language": person.language, "time_zone": person.time_zone })
+}

@@ -1,0 +1,3 @@
+//! What the communications office can do, free of any chat's words.
+
+pub mod incident;

@@ -1,0 +1,158 @@
+//! `bell serve`: every step on its schedule, each in a task of its own, so that a relay that hangs holds up nothing else.
+
+use std::time::Duration;
+
+use anyhow::Context;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use crate::app::Shared;
+use crate::domain::Moment;
+use crate::schedule::Schedule;
+use crate::steps::{self, deliver::Stopping};
+use crate::store::Claimed;
+
+/// After the signal to stop, steps have this long to come to an end.
+const GRACE: Duration = Duration::from_secs(8);
+
+/// The longest sleep: a clock that was set forward is noticed this soon.
+const NAP: Duration = Duration::from_secs(30);
+
+/// Runs until SIGTERM or SIGINT, and stops within ten seconds: nothing new is begun, what is in flight is ended and
+/// recorded, and what cannot be ended comes back in doubt.
+pub async fn run(app: Shared) -> anyhow::Result<()> {
+    let (stop, stopping) = watch::channel(false);
+    let mut jobs = JoinSet::new();
+    for (name, schedule) in schedules(&app)? {
+        jobs.spawn(job(Shared::clone(&app), name, schedule, stopping.clone()));
+    }
+    tracing::info!(worker = %app.worker, "serving");
+    let mut terminate = signal(SignalKind::terminate()).context("listening for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("listening for SIGINT")?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    tracing::info!("stopping: what is in flight is ended first");
+    stop.send_replace(true);
+    let ended =
+        tokio::time::timeout(GRACE, async { while jobs.join_next().await.is_some() {} }).await;
+    if ended.is_err() {
+        tracing::warn!(
+            "some steps did not end in time; what they had in flight comes back in doubt"
+        );
+        jobs.abort_all();
+    }
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// Every step and its schedule. All lines that cannot be parsed are told at once, with their lines.
+pub fn schedules(app: &Shared) -> anyhow::Result<Vec<(&'static str, Schedule)>> {
+    let config = &app.config;
+    let (mut parsed, mut wrong) = (Vec::new(), Vec::new());
+    for (name, line) in config.schedule.lines() {
+        match Schedule::parse(&line.text, config.schedule.zone) {
+            Ok(schedule) => parsed.push((name, schedule)),
+            Err(error) => {
+                let at = line.line.map(|line| format!(":{line}")).unwrap_or_default();
+                wrong.push(format!(
+                    "{}{at}: schedule.{name}: {error}",
+                    config.file.display()
+                ));
+            }
+        }
+    }
+    anyhow::ensure!(wrong.is_empty(), "{}", wrong.join("\n"));
+    Ok(parsed)
+}
+
+/// One schedule, for ever. Firings that were missed while nobody ran are merged into one.
+async fn job(app: Shared, name: &'static str, schedule: Schedule, mut stopping: Stopping) {
+    let mut since = match app.store.latest_run(name).await {
+        Ok(Some(run)) => run.due_at,
+        Ok(None) => app.clock.now(),
+        Err(error) => {
+            tracing::error!(run.name = name, "{:#}", anyhow::Error::from(error));
+            app.clock.now()
+        }
+    };
+    while !*stopping.borrow() {
+        let now = app.clock.now();
+        if let Some(due_at) = schedule.latest_due(since, now) {
+            match fire(&app, name, due_at, &stopping).await {
+                Ok(()) => since = due_at,
+                // The firing stays due: a database that was away is asked again.
+                Err(error) => {
+                    tracing::error!(run.name = name, "{error:#}");
+                    nap(Duration::from_secs(5), &mut stopping).await;
+                }
+            }
+            continue;
+        }
+        let wait = schedule.next_after(now).map_or(NAP, |next| {
+            next.since(now).to_std().unwrap_or_default().min(NAP)
+        });
+        nap(wait + Duration::from_millis(1), &mut stopping).await;
+    }
+}
+
+async fn nap(time: Duration, stopping: &mut Stopping) {
+    let _ = tokio::time::timeout(time, stopping.wait_for(|stop| *stop)).await;
+}
+
+/// Runs a firing unless another instance has it, and writes down how it ended.
+async fn fire(
+    app: &Shared,
+    name: &'static str,
+    due_at: Moment,
+    stopping: &Stopping,
+) -> anyhow::Result<()> {
+    if app
+        .store
+        .claim_run(name, due_at, &app.worker, app.clock.now())
+        .await?
+        == Claimed::Theirs
+    {
+        return Ok(());
+    }
+    let (result, failed) = match step(app, name, stopping).await {
+        Ok(result) => {
+            tracing::info!(run.name = name, run.due_at = %due_at, "{result}");
+            (result, false)
+        }
+        Err(error) => {
+            tracing::error!(run.name = name, run.due_at = %due_at, "{error:#}");
+            (format!("{error:#}"), true)
+        }
+    };
+    app.store
+        .end_run(name, due_at, &result, failed, app.clock.now())
+        .await?;
+    Ok(())
+}
+
+/// One step by its name in the schedule; what it did, in one line.
+pub async fn step(app: &Shared, name: &str, stopping: &Stopping) -> anyhow::Result<String> {
+    Ok(match name {
+        "people" => steps::people::sync(app, None, false, "bell")
+            .await?
+            .to_string(),
+        "intake" => steps::dropped::take(app).await?.to_string(),
+        "plan" => match steps::plan::draft(app, "bell").await? {
+            Some(campaign) => format!(
+                "campaign {} drafted for {} people; it waits for an operator's approval",
+                campaign.reference, campaign.people
+            ),
+            None => "nobody new is to be told".to_owned(),
+        },
+        "notify" => steps::notify::notify(app).await?.to_string(),
+        "deliver" => steps::deliver::deliver(app, stopping).await?.to_string(),
+        "inbox" => steps::inbox::receive(app).await?.to_string(),
+        "confirm" => steps::confirm::confirm(app, None, None).await?.to_string(),
+        "announce" => steps::announce::announce(app).await?.to_string(),
+        "report" => steps::report::write_scheduled(app).await?,
+        other => anyhow::bail!("there is no step named {other:?}"),
+    })
+}
