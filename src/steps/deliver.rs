@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use chrono::TimeDelta;
 use serde::Serialize;
@@ -89,7 +90,8 @@ struct Job {
 
 struct Done {
     claim: Claim,
-    sent: Sent,
+    /// None if no byte of it went out, because we were halted first.
+    sent: Option<Sent>,
     ended_at: Moment,
 }
 
@@ -100,8 +102,9 @@ struct Pass {
     workers: Vec<tokio::task::JoinHandle<()>>,
     in_flight: HashMap<DeliveryId, Moment>,
     delivered: Delivered,
-    /// The relay refuses us, or is away: nothing more is claimed in this pass.
-    is_held: bool,
+    /// The relay refuses us or is away, or we are told to stop: nothing more is begun in this pass. Shared with the
+    /// connections, so that what waits behind a hanging letter is given back.
+    halted: Arc<AtomicBool>,
 }
 
 impl Pass {
@@ -111,12 +114,14 @@ impl Pass {
         let (jobs, receiver) = mpsc::channel::<Job>(window);
         let (sender, done) = mpsc::channel::<Done>(window);
         let receiver = Arc::new(Mutex::new(receiver));
+        let halted = Arc::new(AtomicBool::new(false));
         let workers = (0..usize::from(relay.connections).min(window))
             .map(|_| {
                 tokio::spawn(connection(
                     Arc::clone(app),
                     Arc::clone(&receiver),
                     sender.clone(),
+                    Arc::clone(&halted),
                 ))
             })
             .collect();
@@ -134,23 +139,25 @@ impl Pass {
                 recovered,
                 ..Delivered::default()
             },
-            is_held: false,
+            halted,
         })
     }
 
     async fn run(&mut self, stopping: &Stopping) -> anyhow::Result<()> {
         // Nothing is claimed for a relay that is not there: people must not be charged for its absence.
-        if !self.is_anything_due().await? || !self.is_relay_there().await {
+        if !self.is_anything_due().await? || !self.is_relay_there(stopping).await {
             return Ok(());
         }
         let mut finished: Vec<Done> = Vec::new();
         loop {
-            let stop = *stopping.borrow() || self.is_held;
-            let claimed = self.round(&mut finished, stop).await?;
+            if *stopping.borrow() {
+                self.halt();
+            }
+            let claimed = self.round(&mut finished).await?;
             if self.in_flight.is_empty() && claimed == 0 {
                 return Ok(());
             }
-            self.collect(&mut finished).await;
+            self.collect(&mut finished, stopping).await;
         }
     }
 
@@ -162,8 +169,13 @@ impl Pass {
             .is_some_and(|at| at <= self.app.clock.now()))
     }
 
-    async fn is_relay_there(&mut self) -> bool {
-        match self.app.outlet.check().await {
+    async fn is_relay_there(&mut self, stopping: &Stopping) -> bool {
+        let mut told = stopping.clone();
+        let checked = tokio::select! {
+            checked = self.app.outlet.check() => checked,
+            () = async { let _ = told.wait_for(|stop| *stop).await; } => return false,
+        };
+        match checked {
             Ok(()) => true,
             Err(sent) => {
                 self.hold(&sent);
@@ -172,8 +184,16 @@ impl Pass {
         }
     }
 
+    fn halt(&self) {
+        self.halted.store(true, Ordering::Relaxed);
+    }
+
+    fn is_halted(&self) -> bool {
+        self.halted.load(Ordering::Relaxed)
+    }
+
     fn hold(&mut self, sent: &Sent) {
-        self.is_held = true;
+        self.halt();
         let what = describe(sent);
         if sent.outcome == Outcome::HoldRelay {
             tracing::error!(
@@ -189,12 +209,13 @@ impl Pass {
         self.delivered.held.get_or_insert(what);
     }
 
-    /// One transaction: records what is finished, claims what fits into the doubt window. Then the letters go out.
-    async fn round(&mut self, finished: &mut Vec<Done>, stop: bool) -> anyhow::Result<usize> {
+    /// One transaction: records what is finished, gives back what was not begun, claims what fits into the doubt window.
+    /// Then the letters go out.
+    async fn round(&mut self, finished: &mut Vec<Done>) -> anyhow::Result<usize> {
         let now = self.app.clock.now();
         let window = usize::from(self.app.config.mail.relay.doubt_window);
         let still: usize = self.in_flight.len() - finished.len();
-        let room = if stop {
+        let room = if self.is_halted() {
             0
         } else {
             window.saturating_sub(still)
@@ -202,9 +223,18 @@ impl Pass {
         if finished.is_empty() && room == 0 {
             return Ok(0);
         }
+        let records: Vec<Finished> = finished
+            .iter()
+            .filter_map(|done| self.finish(done))
+            .collect();
+        let unbegun: Vec<Claim> = finished
+            .iter()
+            .filter(|done| done.sent.is_none())
+            .map(|done| done.claim.clone())
+            .collect();
         let mut tx = self.app.store.begin().await?;
-        let records: Vec<Finished> = finished.iter().map(|done| self.finish(done)).collect();
         tx.record(&records, now).await?;
+        tx.unclaim(&unbegun, now, now).await?;
         work_of(&mut tx, &records, now).await?;
         let claims = tx
             .claim(room, &self.app.worker, now.plus(LEASE), now)
@@ -274,14 +304,19 @@ impl Pass {
     }
 
     /// Waits for a letter to come back, and takes along what else is there, up to a round's worth.
-    async fn collect(&mut self, finished: &mut Vec<Done>) {
+    async fn collect(&mut self, finished: &mut Vec<Done>, stopping: &Stopping) {
         if self.in_flight.is_empty() {
             return;
         }
-        let beat = tokio::time::timeout(std::time::Duration::from_secs(60), self.done.recv()).await;
-        if let Ok(Some(done)) = beat {
-            finished.push(done);
-        }
+        let mut told = stopping.clone();
+        let halted = self.is_halted();
+        let first = tokio::select! {
+            done = self.done.recv() => done,
+            () = async { let _ = told.wait_for(|stop| *stop).await; }, if !halted => None,
+            // Long before a lease runs out: time to renew those of slow letters.
+            () = tokio::time::sleep(std::time::Duration::from_secs(60)) => None,
+        };
+        finished.extend(first);
         while finished.len() < ROUND.min(self.in_flight.len()) {
             match tokio::time::timeout(std::time::Duration::from_millis(2), self.done.recv()).await
             {
@@ -289,22 +324,22 @@ impl Pass {
                 Ok(None) | Err(_) => break,
             }
         }
-        let trouble: Vec<Sent> = finished
+        let trouble = finished
             .iter()
-            .map(|done| &done.sent)
-            .filter(|sent| sent.outcome.is_about_the_relay())
-            .cloned()
-            .collect();
-        if let Some(sent) = trouble.first() {
-            self.hold(sent);
+            .filter_map(|done| done.sent.as_ref())
+            .find(|sent| sent.outcome.is_about_the_relay())
+            .cloned();
+        if let Some(sent) = trouble {
+            self.hold(&sent);
         }
     }
 
     /// What an attempt means for its delivery.
-    fn finish(&self, done: &Done) -> Finished {
+    fn finish(&self, done: &Done) -> Option<Finished> {
+        let sent = done.sent.as_ref()?;
         let delivery = &done.claim.delivery;
-        let doubts = u32::from(delivery.possible_duplicate)
-            + u32::from(done.sent.outcome == Outcome::InDoubt);
+        let doubts =
+            u32::from(delivery.possible_duplicate) + u32::from(sent.outcome == Outcome::InDoubt);
         let tried = Tried {
             delivery: delivery.id,
             attempts: u32::try_from(delivery.attempts).unwrap_or(u32::MAX),
@@ -312,10 +347,8 @@ impl Pass {
             first_at: delivery.first_attempt_at,
         };
         let then = match (
-            done.sent.outcome,
-            self.app
-                .retries
-                .next(&tried, done.sent.outcome, done.ended_at),
+            sent.outcome,
+            self.app.retries.next(&tried, sent.outcome, done.ended_at),
         ) {
             (Outcome::Accepted, _) => Undelivered::No,
             (Outcome::FailRecipient, _) => Undelivered::Refused,
@@ -323,24 +356,24 @@ impl Pass {
             (_, Next::Expired) => Undelivered::Expired,
             (_, Next::Stop) => Undelivered::Stopped,
         };
-        let (code, reply) = match &done.sent.answer {
+        let (code, reply) = match &sent.answer {
             Answer::Reply(reply) => (Some(reply.code), Some(reply.text.clone())),
             Answer::Lost | Answer::TimedOut | Answer::Tls | Answer::Garbled => {
-                (None, Some(describe(&done.sent)))
+                (None, Some(describe(sent)))
             }
         };
-        Finished {
+        Some(Finished {
             delivery: delivery.id,
             thread: delivery.thread,
             kind: delivery.kind,
             attempt: done.claim.attempt,
             ended_at: done.ended_at,
-            outcome: done.sent.outcome,
-            stage: done.sent.stage,
+            outcome: sent.outcome,
+            stage: sent.stage,
             code,
             reply,
             then,
-        }
+        })
     }
 
     fn count(&mut self, records: &[Finished]) {
@@ -369,19 +402,30 @@ impl Pass {
     }
 }
 
-/// One connection: takes letters as they come, one after the other.
-async fn connection(app: Shared, jobs: Arc<Mutex<mpsc::Receiver<Job>>>, done: mpsc::Sender<Done>) {
+/// One connection: takes letters as they come, one after the other. Once halted it gives them back unbegun.
+async fn connection(
+    app: Shared,
+    jobs: Arc<Mutex<mpsc::Receiver<Job>>>,
+    done: mpsc::Sender<Done>,
+    halted: Arc<AtomicBool>,
+) {
     let mut session: Session = app.outlet.open();
     loop {
         let job = { jobs.lock().await.recv().await };
         let Some(job) = job else { break };
-        let sent = session
-            .send(
-                &job.envelope_from,
-                &job.claim.delivery.recipient,
-                &job.bytes,
+        let sent = if halted.load(Ordering::Relaxed) {
+            None
+        } else {
+            Some(
+                session
+                    .send(
+                        &job.envelope_from,
+                        &job.claim.delivery.recipient,
+                        &job.bytes,
+                    )
+                    .await,
             )
-            .await;
+        };
         let ended_at = app.clock.now();
         if done
             .send(Done {

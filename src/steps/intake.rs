@@ -18,7 +18,7 @@ use crate::audit::{self, Catalogue, CodePage, Format, Item, Mapping, ReadOptions
 use crate::config::{AuditSource, SourceKind};
 use crate::domain::case::{Claim, OnClaims, Route, on_claims};
 use crate::domain::evidence::{Rule, Standing, assess};
-use crate::domain::finding::{AuditRow, Effect, Reject, RejectReason, dedupe_key};
+use crate::domain::finding::{AuditRow, Category, Effect, Reject, RejectReason, dedupe_key};
 use crate::domain::identity::{Key, Match, RealmNames, resolve};
 use crate::domain::person::AccountKind;
 use crate::domain::{AccountId, CaseId, FindingId, Moment};
@@ -308,7 +308,10 @@ async fn prepare(
     // All that stand in for the time of the dump are later than it, so at worst somebody who has changed is asked again.
     let (as_of, as_of_assumed) = match options.as_of {
         Some(as_of) => (as_of.min(now), false),
-        None => (first.newest.unwrap_or(modified).min(now), true),
+        None => (
+            stand_in(detected.format, first.newest, modified).min(now),
+            true,
+        ),
     };
     Ok(Prepared {
         source,
@@ -319,6 +322,15 @@ async fn prepare(
         as_of,
         as_of_assumed,
     })
+}
+
+/// What stands in for the time of the data where nobody says it. A breach's own dates tell nothing about when our domain
+/// was looked up.
+fn stand_in(format: Format, newest: Option<Moment>, modified: Moment) -> Moment {
+    match format {
+        Format::HibpDomain => modified,
+        Format::MappedCsv | Format::HashcatShow | Format::JohnShow => newest.unwrap_or(modified),
+    }
 }
 
 fn head(path: &Path) -> anyhow::Result<(Vec<u8>, Moment)> {
@@ -607,7 +619,7 @@ impl Taking<'_> {
     ) -> anyhow::Result<()> {
         let mut claims: HashMap<AccountId, Vec<(FindingId, Claim)>> = HashMap::new();
         for (draft, stored) in drafts.iter().zip(stored) {
-            match (draft.account, claim_of(draft, self.now)) {
+            match (draft.account, claim_of(draft, self.as_of)) {
                 // A known finding moves a case only if a later sighting raised it.
                 (Some(account), Some(claim)) if stored.is_new || stored.is_raised => {
                     claims.entry(account).or_default().push((stored.id, claim))
@@ -749,7 +761,7 @@ fn named_by(row: &AuditRow) -> Option<&Key> {
     row.keys.iter().min_by_key(|key| key.kind)
 }
 
-fn claim_of(draft: &FindingDraft, now: Moment) -> Option<Claim> {
+fn claim_of(draft: &FindingDraft, seen_at: Moment) -> Option<Claim> {
     let category = draft.weakness.category()?;
     match draft.weakness.effect_at(draft.severity) {
         Effect::Record => None,
@@ -758,7 +770,12 @@ fn claim_of(draft: &FindingDraft, now: Moment) -> Option<Claim> {
             severity: draft.severity,
             bad_as_of: draft.bad_as_of,
             baseline: draft.baseline,
-            found_at: now,
+            // A breach may be years old; what counts is when we were shown that an account of ours is in it.
+            found_at: if category == Category::Breached {
+                seen_at
+            } else {
+                draft.bad_as_of
+            },
         }),
     }
 }

@@ -7,6 +7,7 @@ mod audits;
 mod campaigns;
 mod cases;
 mod figures;
+mod history;
 mod incidents;
 mod ledger;
 mod open;
