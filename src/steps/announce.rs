@@ -70,9 +70,11 @@ async fn one(
     announced: &mut Announced,
 ) -> anyhow::Result<()> {
     let now = app.clock.now();
-    let mut tx = app.store.begin().await?;
-    let before = tx.post(incident.id, CHANNEL).await?;
-    let said = content(app, &mut tx, incident, now).await?;
+    let (before, said) = {
+        let mut tx = app.store.read().await?;
+        let before = tx.post(incident.id, CHANNEL).await?;
+        (before, content(app, &mut tx, incident, now).await?)
+    };
     let hash = HEXLOWER.encode(&Sha256::digest(said.fingerprint()));
     let up_to_date = before
         .as_ref()
@@ -87,6 +89,7 @@ async fn one(
         return Ok(());
     }
     // The intent is written down before the call; the message's id after it.
+    let mut tx = app.store.begin().await?;
     let post = tx.intend_post(incident.id, CHANNEL, &hash, now).await?;
     tx.commit().await?;
     let content = said.post(incident, post.version);

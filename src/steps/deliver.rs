@@ -74,11 +74,38 @@ pub fn never() -> Stopping {
 
 /// Attempts everything that is due, until nothing is, the relay refuses us, or we are told to stop.
 pub async fn deliver(app: &Shared, stopping: &Stopping) -> anyhow::Result<Delivered> {
-    let mut pass = Pass::begin(app).await?;
+    let recovered = recover(app).await?;
+    if !is_anything_due(app).await? {
+        return Ok(Delivered {
+            recovered,
+            ..Delivered::default()
+        });
+    }
+    let mut pass = Pass::begin(app, recovered);
     let result = pass.run(stopping).await;
     pass.end().await;
     result?;
     Ok(pass.delivered)
+}
+
+/// What a dead worker left in flight is in doubt. A look comes first: most passes find nothing to write.
+async fn recover(app: &App) -> anyhow::Result<Recovered> {
+    let now = app.clock.now();
+    let expired = app.store.read().await?.has_expired_leases(now).await?;
+    if !expired {
+        return Ok(Recovered::default());
+    }
+    let mut tx = app.store.begin().await?;
+    let recovered = tx.recover(now.plus(app.retries.least_wait), now).await?;
+    tx.commit().await?;
+    Ok(recovered)
+}
+
+async fn is_anything_due(app: &App) -> anyhow::Result<bool> {
+    Ok(app
+        .next_delivery_at()
+        .await?
+        .is_some_and(|at| at <= app.clock.now()))
 }
 
 /// A letter on its way to a connection, and what became of it on its way back.
@@ -108,7 +135,7 @@ struct Pass {
 }
 
 impl Pass {
-    async fn begin(app: &Shared) -> anyhow::Result<Self> {
+    fn begin(app: &Shared, recovered: Recovered) -> Self {
         let relay = &app.config.mail.relay;
         let window = usize::from(relay.doubt_window);
         let (jobs, receiver) = mpsc::channel::<Job>(window);
@@ -125,11 +152,7 @@ impl Pass {
                 ))
             })
             .collect();
-        let now = app.clock.now();
-        let mut tx = app.store.begin().await?;
-        let recovered = tx.recover(now.plus(app.retries.least_wait), now).await?;
-        tx.commit().await?;
-        Ok(Self {
+        Self {
             app: Arc::clone(app),
             jobs: Some(jobs),
             done,
@@ -140,12 +163,12 @@ impl Pass {
                 ..Delivered::default()
             },
             halted,
-        })
+        }
     }
 
     async fn run(&mut self, stopping: &Stopping) -> anyhow::Result<()> {
         // Nothing is claimed for a relay that is not there: people must not be charged for its absence.
-        if !self.is_anything_due().await? || !self.is_relay_there(stopping).await {
+        if !self.is_relay_there(stopping).await {
             return Ok(());
         }
         let due = self
@@ -168,14 +191,6 @@ impl Pass {
             }
             self.collect(&mut finished, stopping).await;
         }
-    }
-
-    async fn is_anything_due(&self) -> anyhow::Result<bool> {
-        let mut tx = self.app.store.read().await?;
-        Ok(tx
-            .next_due()
-            .await?
-            .is_some_and(|at| at <= self.app.clock.now()))
     }
 
     async fn is_relay_there(&mut self, stopping: &Stopping) -> bool {

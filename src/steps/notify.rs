@@ -416,12 +416,9 @@ impl Say<'_> {
 /// Climbs the rungs that are due: reminders, hand-overs, overdue work.
 async fn follow(app: &App, queued: &mut Queued) -> anyhow::Result<()> {
     let now = app.clock.now();
-    loop {
+    while is_any_rung_due(app, now).await? {
         let mut tx = app.store.begin().await?;
         let threads = tx.threads_due(now, BATCH).await?;
-        if threads.is_empty() {
-            return Ok(());
-        }
         let about = About::load(&mut tx, &threads).await?;
         let most_done = most_done(&mut tx, &threads).await?;
         let mut templates = Templates::default();
@@ -448,6 +445,13 @@ async fn follow(app: &App, queued: &mut Queued) -> anyhow::Result<()> {
         }
         tx.commit().await?;
     }
+    Ok(())
+}
+
+/// A look before a write: most runs find nothing due.
+async fn is_any_rung_due(app: &App, now: Moment) -> anyhow::Result<bool> {
+    let mut tx = app.store.read().await?;
+    Ok(!tx.threads_due(now, 1).await?.is_empty())
 }
 
 /// What a batch of threads leads to.

@@ -585,6 +585,12 @@ impl Tx {
         Ok(at.map(Moment::from_micros))
     }
 
+    /// Whether a lease has run out.
+    pub async fn has_expired_leases(&mut self, now: Moment) -> Result<bool, StoreError> {
+        let row: Option<(i64,)> = on!(self, db => sqlx::query_as("SELECT id FROM deliveries WHERE state = 'leased' AND lease_until < $1 LIMIT 1").bind(now.micros()).fetch_optional(db).await)?;
+        Ok(row.is_some())
+    }
+
     /// How many deliveries are due.
     pub async fn due_count(&mut self, now: Moment) -> Result<u64, StoreError> {
         let (count,): (i64,) = on!(self, db => sqlx::query_as("SELECT COUNT(*) FROM deliveries WHERE state = 'queued' AND due_at <= $1").bind(now.micros()).fetch_one(db).await)?;
