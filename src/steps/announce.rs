@@ -10,6 +10,7 @@ use crate::app::App;
 use crate::channels::discord::{MessageId, Miss, StatusChannel, StatusLine, StatusPost};
 use crate::domain::Moment;
 use crate::domain::incident::IncidentState;
+use crate::messages::StatusContext;
 use crate::store::{Incident, Post, PostState};
 
 /// The one place that posts go to.
@@ -216,13 +217,11 @@ async fn content(
         label: label.to_owned(),
         value,
     };
-    let mut lines = vec![line("State", incident.state.word().to_owned())];
-    lines.extend(
-        figures
-            .lines()
-            .into_iter()
-            .map(|(label, value)| line(label, value)),
-    );
+    let mut lines: Vec<StatusLine> = figures
+        .lines()
+        .into_iter()
+        .map(|(label, value)| line(label, value))
+        .collect();
     if let Some(next) = incident
         .next_update_at
         .filter(|_| incident.state != IncidentState::Resolved)
@@ -230,7 +229,10 @@ async fn content(
         lines.push(line("Next update by", at(next)));
     }
     Ok(Content {
-        text: String::new(),
+        text: app.letters.messages.render_status(&StatusContext {
+            state: incident.state,
+            team: app.letters.constants.team.clone(),
+        })?,
         lines,
         as_of: at(now),
     })
