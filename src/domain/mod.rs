@@ -12,6 +12,7 @@ pub mod ids;
 pub mod moment;
 pub mod notice;
 pub mod person;
+pub mod report;
 pub mod survival;
 
 pub use address::{EmailAddress, PersonName};
