@@ -18,7 +18,6 @@ pub mod ladder;
 pub mod moment;
 pub mod notice;
 pub mod person;
-pub mod policy;
 pub mod report;
 pub mod survival;
 
