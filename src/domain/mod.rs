@@ -18,6 +18,7 @@ pub mod ladder;
 pub mod moment;
 pub mod notice;
 pub mod person;
+pub mod policy;
 pub mod report;
 pub mod survival;
 
