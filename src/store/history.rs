@@ -39,7 +39,12 @@ struct Detail {
 
 impl Tx {
     /// The cases from `after` on that had been opened by `as_of`, each as it stood then, by number; and their exemptions.
-    pub async fn cases_as_of(&mut self, after: CaseId, as_of: Moment, limit: i64) -> Result<Vec<(CaseFacts, Vec<ExceptionFacts>)>, StoreError> {
+    pub async fn cases_as_of(
+        &mut self,
+        after: CaseId,
+        as_of: Moment,
+        limit: i64,
+    ) -> Result<Vec<(CaseFacts, Vec<ExceptionFacts>)>, StoreError> {
         let opened: Vec<Opened> = on!(self, db => sqlx::query_as(
             "SELECT c.id, c.person_id, c.department, c.found_at, c.opened_at, c.reopens_id,
                  (SELECT MIN(s.opened_at) FROM cases s WHERE s.reopens_id = c.id AND s.opened_at <= $2) AS superseded_at, a.realm
@@ -62,10 +67,17 @@ impl Tx {
         let rows: Vec<(String, i64)> = on!(self, db => sqlx::query_as(
             "SELECT realm, MAX(as_of) FROM audits WHERE imported_at <= $1 AND format <> 'hibp_domain' GROUP BY realm",
         ).bind(as_of.micros()).fetch_all(db).await)?;
-        Ok(rows.into_iter().map(|(realm, at)| (realm, Moment::from_micros(at))).collect())
+        Ok(rows
+            .into_iter()
+            .map(|(realm, at)| (realm, Moment::from_micros(at)))
+            .collect())
     }
 
-    async fn entries_of(&mut self, opened: &[Opened], as_of: Moment) -> Result<HashMap<i64, Vec<Entry>>, StoreError> {
+    async fn entries_of(
+        &mut self,
+        opened: &[Opened],
+        as_of: Moment,
+    ) -> Result<HashMap<i64, Vec<Entry>>, StoreError> {
         let rows: Vec<super::ledger::EntryRow> = on_set!(
             self, &ids(opened.iter().map(|row| row.id)), [id bigint],
             "SELECT l.id, l.at, l.actor, l.act, l.case_id, l.thing, l.effective_at, l.detail FROM d JOIN ledger l ON l.case_id = d.id WHERE l.at <= $2 ORDER BY l.id",
@@ -81,7 +93,10 @@ impl Tx {
     }
 
     /// What had become of the letters by `as_of`, by kind.
-    pub async fn deliveries_as_of(&mut self, as_of: Moment) -> Result<Vec<(NoticeKind, DeliveryFacts)>, StoreError> {
+    pub async fn deliveries_as_of(
+        &mut self,
+        as_of: Moment,
+    ) -> Result<Vec<(NoticeKind, DeliveryFacts)>, StoreError> {
         type Row = (String, i64, i64, i64, i64, i64, i64, i64);
         let rows: Vec<Row> = on!(self, db => sqlx::query_as(
             "WITH tried AS (
@@ -97,20 +112,26 @@ impl Tx {
              FROM deliveries x LEFT JOIN tried t ON t.delivery_id = x.id LEFT JOIN back b ON b.delivery_id = x.id WHERE x.queued_at <= $1 GROUP BY x.kind ORDER BY x.kind",
         ).bind(as_of.micros()).fetch_all(db).await)?;
         rows.into_iter()
-            .map(|(kind, queued, attempted, accepted, refused, expired, bounced, in_doubt)| {
-                let n = i64::unsigned_abs;
-                let facts = DeliveryFacts {
-                    queued: n(queued),
-                    attempted: n(attempted),
-                    accepted: n(accepted),
-                    refused: n(refused),
-                    expired: n(expired),
-                    trying: n(attempted).saturating_sub(n(accepted) + n(refused) + n(expired)),
-                    bounced: n(bounced),
-                    in_doubt: n(in_doubt),
-                };
-                Ok((NoticeKind::from_word(&kind).ok_or_else(|| strange("deliveries", "kind", 0))?, facts))
-            })
+            .map(
+                |(kind, queued, attempted, accepted, refused, expired, bounced, in_doubt)| {
+                    let n = i64::unsigned_abs;
+                    let facts = DeliveryFacts {
+                        queued: n(queued),
+                        attempted: n(attempted),
+                        accepted: n(accepted),
+                        refused: n(refused),
+                        expired: n(expired),
+                        trying: n(attempted).saturating_sub(n(accepted) + n(refused) + n(expired)),
+                        bounced: n(bounced),
+                        in_doubt: n(in_doubt),
+                    };
+                    Ok((
+                        NoticeKind::from_word(&kind)
+                            .ok_or_else(|| strange("deliveries", "kind", 0))?,
+                        facts,
+                    ))
+                },
+            )
             .collect()
     }
 
@@ -123,9 +144,18 @@ impl Tx {
 }
 
 /// Folds a case's rows of the ledger into what was known of it.
-fn fold(row: Opened, entries: &[Entry], looked_at: Option<Moment>) -> Result<(CaseFacts, Vec<ExceptionFacts>), StoreError> {
+fn fold(
+    row: Opened,
+    entries: &[Entry],
+    looked_at: Option<Moment>,
+) -> Result<(CaseFacts, Vec<ExceptionFacts>), StoreError> {
     let id = CaseId(row.id);
-    let mut facts = CaseFacts::open(id, Category::Weak, &row.department, Moment::from_micros(row.found_at));
+    let mut facts = CaseFacts::open(
+        id,
+        Category::Weak,
+        &row.department,
+        Moment::from_micros(row.found_at),
+    );
     facts.person = row.person_id.map(PersonId);
     facts.opened_at = Moment::from_micros(row.opened_at);
     facts.reopened_from = row.reopens_id.map(CaseId);
@@ -133,7 +163,9 @@ fn fold(row: Opened, entries: &[Entry], looked_at: Option<Moment>) -> Result<(Ca
     let mut exceptions = Vec::new();
     for entry in entries {
         let detail: Detail = match &entry.detail {
-            Some(text) => serde_json::from_str(text).map_err(|_| strange("ledger", "detail", entry.id))?,
+            Some(text) => {
+                serde_json::from_str(text).map_err(|_| strange("ledger", "detail", entry.id))?
+            }
             None => Detail::default(),
         };
         apply(&mut facts, &mut exceptions, entry, &detail)?;
@@ -141,18 +173,26 @@ fn fold(row: Opened, entries: &[Entry], looked_at: Option<Moment>) -> Result<(Ca
     if let Some(reset_at) = facts.reset_at {
         // Whether the change answers the finding was decided when the case was closed. One that came before we heard of the
         // finding leaves no time in which the account was known to be exposed.
-        facts.found_at = facts.found_at.min(Moment::from_micros(reset_at.micros().saturating_sub(1)));
+        facts.found_at = facts
+            .found_at
+            .min(Moment::from_micros(reset_at.micros().saturating_sub(1)));
         facts.recheck_pending = looked_at.is_none_or(|looked_at| looked_at < reset_at);
     }
     Ok((facts, exceptions))
 }
 
-fn apply(facts: &mut CaseFacts, exceptions: &mut Vec<ExceptionFacts>, entry: &Entry, detail: &Detail) -> Result<(), StoreError> {
+fn apply(
+    facts: &mut CaseFacts,
+    exceptions: &mut Vec<ExceptionFacts>,
+    entry: &Entry,
+    detail: &Detail,
+) -> Result<(), StoreError> {
     let at = entry.effective_at.unwrap_or(entry.at);
     match entry.act.as_str() {
         "case.opened" | "case.reopened" | "case.raised" => {
             let word = detail.category.as_deref().unwrap_or_default();
-            facts.category = Category::from_word(word).ok_or_else(|| strange("ledger", "detail", entry.id))?;
+            facts.category =
+                Category::from_word(word).ok_or_else(|| strange("ledger", "detail", entry.id))?;
             facts.mailboxes = facts.mailboxes.max(detail.mailboxes);
         }
         "case.due" | "case.not_reached" | "case.task" => {

@@ -164,7 +164,10 @@ impl Tx {
         Ok((incidents, posts))
     }
 
-    async fn incidents_told(&mut self, as_of: Moment) -> Result<BTreeMap<String, Told>, StoreError> {
+    async fn incidents_told(
+        &mut self,
+        as_of: Moment,
+    ) -> Result<BTreeMap<String, Told>, StoreError> {
         type Row = (i64, i64, String, String, String, Option<String>);
         let rows: Vec<Row> = on!(self, db => sqlx::query_as(
             "SELECT id, at, actor, act, thing, detail FROM ledger WHERE case_id IS NULL AND thing LIKE 'incident:%' AND at <= $1 ORDER BY id",
