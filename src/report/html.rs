@@ -189,7 +189,7 @@ fn two(ratio: &Ratio) -> (String, String) {
 }
 
 /// The report in a few sentences.
-fn sentences(report: &Report) -> Vec<String> {
+pub fn sentences(report: &Report) -> Vec<String> {
     let all = &report.by_category.total;
     if all.valid == Cell::Count(0) {
         return vec!["No account has had to be reset.".to_owned()];

@@ -21,6 +21,36 @@ pub use json::{SCHEMA, render_json};
 
 use crate::domain::report::Report;
 
+/// A form of the report.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Format {
+    /// One page to read and print.
+    Html,
+    /// A folder with one file a table.
+    Csv,
+    /// One file for other programs.
+    Json,
+}
+
+impl Format {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Html, Self::Csv, Self::Json];
+
+    /// How a file of this form is called; none if it is a folder.
+    pub const fn extension(self) -> Option<&'static str> {
+        match self {
+            Self::Html => Some("html"),
+            Self::Csv => None,
+            Self::Json => Some("json"),
+        }
+    }
+}
+
+/// The report in a few sentences, as its page begins.
+pub fn in_short(report: &Report) -> String {
+    html::sentences(report).join(" ")
+}
+
 /// Why a report could not be printed. Each is a fault of the program, not of the data.
 #[derive(Debug, thiserror::Error)]
 pub enum ReportError {
