@@ -46,6 +46,7 @@ pub mod directory;
 pub mod domain;
 pub mod logging;
 pub mod messages;
+pub mod report;
 pub mod schedule;
 pub mod serve;
 pub mod steps;

@@ -196,7 +196,7 @@ async fn with_app(cli: &Cli, app: &Shared) -> anyhow::Result<Said> {
             let announced = steps::announce::announce(app).await?;
             Ok(Said::both(&announced)?.look_if(!announced.waiting.is_empty()))
         }
-        Command::Report(options) => report::run(app, options).await,
+        Command::Report(options) => report::run(cli, app, options).await,
         Command::Messages(command) => messages(app, command),
         Command::Ledger(Ledger::List { after, limit }) => ledger(app, *after, *limit).await,
     }

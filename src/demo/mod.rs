@@ -568,7 +568,7 @@ impl Play {
         self.tell("announce", format!("resolved; {told}"));
         let report = self.out.join("report.html");
         let told =
-            steps::report::write(&self.app, None, crate::cli::ReportFormat::Html, &report).await?;
+            steps::report::write(&self.app, None, crate::report::Format::Html, &report).await?;
         self.tell("report", told);
         self.app.store.close().await;
         let look = vec![

@@ -11,6 +11,8 @@ use crate::domain::notice::NoticeKind;
 use crate::domain::report::{CaseFacts, DeliveryFacts, ExceptionFacts};
 use crate::domain::{CaseId, Moment, PersonId};
 
+mod papers;
+
 /// What never changes about a case.
 #[derive(sqlx::FromRow)]
 struct Opened {
@@ -21,7 +23,7 @@ struct Opened {
     opened_at: i64,
     reopens_id: Option<i64>,
     superseded_at: Option<i64>,
-    mailboxes: i64,
+    realm: String,
 }
 
 /// The particulars that a case's rows of the ledger carry.
@@ -30,9 +32,9 @@ struct Opened {
 struct Detail {
     category: Option<String>,
     kind: Option<String>,
-    standing: Option<String>,
     reason: Option<String>,
     requested_by: Option<String>,
+    mailboxes: u32,
 }
 
 impl Tx {
@@ -45,18 +47,30 @@ impl Tx {
     ) -> Result<Vec<(CaseFacts, Vec<ExceptionFacts>)>, StoreError> {
         let opened: Vec<Opened> = on!(self, db => sqlx::query_as(
             "SELECT c.id, c.person_id, c.department, c.found_at, c.opened_at, c.reopens_id,
-                 (SELECT MIN(s.opened_at) FROM cases s WHERE s.reopens_id = c.id AND s.opened_at <= $2) AS superseded_at,
-                 (SELECT COUNT(*) FROM account_mailboxes m WHERE m.account_id = c.account_id) AS mailboxes
-             FROM cases c WHERE c.id > $1 AND c.opened_at <= $2 ORDER BY c.id LIMIT $3",
+                 (SELECT MIN(s.opened_at) FROM cases s WHERE s.reopens_id = c.id AND s.opened_at <= $2) AS superseded_at, a.realm
+             FROM cases c JOIN accounts a ON a.id = c.account_id WHERE c.id > $1 AND c.opened_at <= $2 ORDER BY c.id LIMIT $3",
         ).bind(after.0).bind(as_of.micros()).bind(limit).fetch_all(db).await)?;
         let entries = self.entries_of(&opened, as_of).await?;
+        let looks = self.latest_looks(as_of).await?;
         opened
             .into_iter()
             .map(|row| {
                 let id = row.id;
-                fold(row, entries.get(&id).map_or(&[], Vec::as_slice))
+                let looked_at = looks.get(&row.realm).copied();
+                fold(row, entries.get(&id).map_or(&[], Vec::as_slice), looked_at)
             })
             .collect()
+    }
+
+    /// Of each realm, the moment of which the newest audit of its passwords speaks. Lists of breaches look at no password.
+    async fn latest_looks(&mut self, as_of: Moment) -> Result<HashMap<String, Moment>, StoreError> {
+        let rows: Vec<(String, i64)> = on!(self, db => sqlx::query_as(
+            "SELECT realm, MAX(as_of) FROM audits WHERE imported_at <= $1 AND format <> 'hibp_domain' GROUP BY realm",
+        ).bind(as_of.micros()).fetch_all(db).await)?;
+        Ok(rows
+            .into_iter()
+            .map(|(realm, at)| (realm, Moment::from_micros(at)))
+            .collect())
     }
 
     async fn entries_of(
@@ -86,23 +100,23 @@ impl Tx {
         type Row = (String, i64, i64, i64, i64, i64, i64, i64);
         let rows: Vec<Row> = on!(self, db => sqlx::query_as(
             "WITH tried AS (
-                 SELECT a.delivery_id, COUNT(*) FILTER (WHERE a.outcome IS NULL OR a.outcome <> 'not_started') AS attempts,
+                 SELECT a.delivery_id, COUNT(*) FILTER (WHERE a.outcome IS NULL OR a.ended_at > $1 OR a.outcome <> 'not_started') AS attempts,
                      COUNT(*) FILTER (WHERE a.outcome = 'accepted' AND a.ended_at <= $1) AS accepted,
                      COUNT(*) FILTER (WHERE a.outcome = 'fail_recipient' AND a.ended_at <= $1) AS refused,
                      COUNT(*) FILTER (WHERE a.outcome = 'in_doubt' AND a.ended_at <= $1) AS in_doubt
                  FROM attempts a WHERE a.started_at <= $1 GROUP BY a.delivery_id
              ), back AS (SELECT delivery_id, COUNT(*) AS bounces FROM bounces WHERE action <> 'delayed' AND received_at <= $1 GROUP BY delivery_id)
-             SELECT x.kind, COUNT(*), COUNT(*) FILTER (WHERE t.attempts > 0), COUNT(*) FILTER (WHERE t.accepted > 0), COUNT(*) FILTER (WHERE t.refused > 0 AND t.accepted = 0),
-                 COUNT(*) FILTER (WHERE x.state IN ('expired', 'stopped') AND x.ended_at <= $1 AND COALESCE(t.accepted, 0) = 0),
+             SELECT x.kind, COUNT(*) FILTER (WHERE COALESCE(t.attempts, 0) = 0 AND (x.ended_at IS NULL OR x.ended_at > $1)), COUNT(*) FILTER (WHERE t.attempts > 0), COUNT(*) FILTER (WHERE t.accepted > 0), COUNT(*) FILTER (WHERE t.refused > 0 AND t.accepted = 0),
+                 COUNT(*) FILTER (WHERE x.state IN ('expired', 'stopped') AND x.ended_at <= $1 AND t.attempts > 0 AND t.accepted = 0 AND t.refused = 0),
                  COUNT(*) FILTER (WHERE b.bounces > 0), COUNT(*) FILTER (WHERE t.in_doubt > 0)
              FROM deliveries x LEFT JOIN tried t ON t.delivery_id = x.id LEFT JOIN back b ON b.delivery_id = x.id WHERE x.queued_at <= $1 GROUP BY x.kind ORDER BY x.kind",
         ).bind(as_of.micros()).fetch_all(db).await)?;
         rows.into_iter()
             .map(
-                |(kind, all, attempted, accepted, refused, expired, bounced, in_doubt)| {
+                |(kind, queued, attempted, accepted, refused, expired, bounced, in_doubt)| {
                     let n = i64::unsigned_abs;
                     let facts = DeliveryFacts {
-                        queued: n(all - attempted),
+                        queued: n(queued),
                         attempted: n(attempted),
                         accepted: n(accepted),
                         refused: n(refused),
@@ -130,7 +144,11 @@ impl Tx {
 }
 
 /// Folds a case's rows of the ledger into what was known of it.
-fn fold(row: Opened, entries: &[Entry]) -> Result<(CaseFacts, Vec<ExceptionFacts>), StoreError> {
+fn fold(
+    row: Opened,
+    entries: &[Entry],
+    looked_at: Option<Moment>,
+) -> Result<(CaseFacts, Vec<ExceptionFacts>), StoreError> {
     let id = CaseId(row.id);
     let mut facts = CaseFacts::open(
         id,
@@ -140,7 +158,6 @@ fn fold(row: Opened, entries: &[Entry]) -> Result<(CaseFacts, Vec<ExceptionFacts
     );
     facts.person = row.person_id.map(PersonId);
     facts.opened_at = Moment::from_micros(row.opened_at);
-    facts.mailboxes = u32::try_from(row.mailboxes).unwrap_or(u32::MAX);
     facts.reopened_from = row.reopens_id.map(CaseId);
     facts.superseded_at = row.superseded_at.map(Moment::from_micros);
     let mut exceptions = Vec::new();
@@ -152,6 +169,14 @@ fn fold(row: Opened, entries: &[Entry]) -> Result<(CaseFacts, Vec<ExceptionFacts
             None => Detail::default(),
         };
         apply(&mut facts, &mut exceptions, entry, &detail)?;
+    }
+    if let Some(reset_at) = facts.reset_at {
+        // Whether the change answers the finding was decided when the case was closed. One that came before we heard of the
+        // finding leaves no time in which the account was known to be exposed.
+        facts.found_at = facts
+            .found_at
+            .min(Moment::from_micros(reset_at.micros().saturating_sub(1)));
+        facts.recheck_pending = looked_at.is_none_or(|looked_at| looked_at < reset_at);
     }
     Ok((facts, exceptions))
 }
@@ -168,6 +193,7 @@ fn apply(
             let word = detail.category.as_deref().unwrap_or_default();
             facts.category =
                 Category::from_word(word).ok_or_else(|| strange("ledger", "detail", entry.id))?;
+            facts.mailboxes = facts.mailboxes.max(detail.mailboxes);
         }
         "case.due" | "case.not_reached" | "case.task" => {
             facts.deadline_at = facts.deadline_at.or(entry.effective_at);
@@ -191,10 +217,7 @@ fn apply(
             facts.notice_at = None;
             facts.undeliverable = true;
         }
-        "case.closed.reset" => {
-            facts.reset_at = Some(at);
-            facts.recheck_pending = detail.standing.as_deref() != Some("verified");
-        }
+        "case.closed.reset" => facts.reset_at = Some(at),
         "case.closed.disabled" => facts.disabled_at = Some(at),
         "case.closed.withdrawn" => facts.withdrawn = true,
         "case.hand_over_due" => facts.handed_over_at = Some(at),
