@@ -62,7 +62,7 @@ pub fn message_id(site_key: &[u8], parts: &MessageIdParts<'_>) -> Result<String,
 /// Octets of the MAC in a VERP token: 80 bits, which nobody guesses by sending bounces.
 const VERP_MAC: usize = 10;
 
-/// The envelope sender of a delivery: `b+TOKEN@` the bounce domain. Whoever holds the token can only bounce this delivery.
+/// The envelope sender of a delivery: `PREFIX+TOKEN@` the bounce domain. Whoever holds the token can only bounce this delivery.
 pub fn verp(
     site_key: &[u8],
     delivery: DeliveryId,

@@ -126,7 +126,7 @@ async fn start(app: &App, campaign: &Campaign, queued: &mut Queued) -> anyhow::R
 /// Whether what was approved is what is there now.
 async fn is_as_approved(app: &App, campaign: &Campaign) -> anyhow::Result<bool> {
     let mut tx = app.store.read().await?;
-    Ok(content_of(app, &mut tx, campaign, ThreadState::Waiting).await? == campaign.content_hash)
+    Ok(content_of(app, &mut tx, campaign).await? == campaign.content_hash)
 }
 
 /// Writes every letter that is about to be queued, and keeps none: a text that fails is found before anyone is told.

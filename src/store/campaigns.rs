@@ -90,6 +90,12 @@ impl ThreadState {
             Self::Ended => "ended",
         }
     }
+
+    fn from_word(word: &str) -> Option<Self> {
+        [Self::Draft, Self::Waiting, Self::Running, Self::Ended]
+            .into_iter()
+            .find(|state| state.word() == word)
+    }
 }
 
 /// A conversation with one person about all that a campaign has to tell them.
@@ -123,11 +129,14 @@ pub struct Thread {
     pub climbed: String,
     /// Of its letters, in their order.
     pub message_ids: String,
+    /// Where it is.
+    pub state: ThreadState,
 }
 
 #[derive(sqlx::FromRow)]
 struct ThreadRow {
     id: i64,
+    state: String,
     campaign_id: i64,
     person_id: i64,
     reference: String,
@@ -164,13 +173,15 @@ impl TryFrom<ThreadRow> for Thread {
             timetable: row.timetable,
             climbed: row.climbed,
             message_ids: row.message_ids,
+            state: ThreadState::from_word(&row.state)
+                .ok_or_else(|| strange("threads", "state", row.id))?,
         })
     }
 }
 
 macro_rules! thread_columns {
     () => {
-        "t.id, t.campaign_id, t.person_id, t.reference, t.kind, t.category, t.content_hash, t.ladder, t.zone, t.first_at, t.deadline_at, t.timetable, t.climbed, t.message_ids"
+        "t.id, t.state, t.campaign_id, t.person_id, t.reference, t.kind, t.category, t.content_hash, t.ladder, t.zone, t.first_at, t.deadline_at, t.timetable, t.climbed, t.message_ids"
     };
 }
 
@@ -449,6 +460,19 @@ impl Tx {
         let rows: Vec<ThreadRow> = on!(self, db => sqlx::query_as(concat!(
             "SELECT ", thread_columns!(), " FROM threads t WHERE t.campaign_id = $1 AND t.state = $2 AND t.id > $3 ORDER BY t.id LIMIT $4",
         )).bind(campaign.0).bind(state.word()).bind(after).bind(limit).fetch_all(db).await)?;
+        rows.into_iter().map(Thread::try_from).collect()
+    }
+
+    /// All threads of a campaign, by number, from `after` on.
+    pub async fn all_threads(
+        &mut self,
+        campaign: CampaignId,
+        after: i64,
+        limit: i64,
+    ) -> Result<Vec<Thread>, StoreError> {
+        let rows: Vec<ThreadRow> = on!(self, db => sqlx::query_as(concat!(
+            "SELECT ", thread_columns!(), " FROM threads t WHERE t.campaign_id = $1 AND t.id > $2 ORDER BY t.id LIMIT $3",
+        )).bind(campaign.0).bind(after).bind(limit).fetch_all(db).await)?;
         rows.into_iter().map(Thread::try_from).collect()
     }
 
