@@ -537,7 +537,7 @@ impl Tx {
         Ok(())
     }
 
-    /// Ends threads in which nothing will be said: their open cases are somebody's work, or free for the next draft.
+    /// Ends threads in which nothing will be said. Their open cases are somebody's work, or freed for the next plan.
     pub async fn close_threads(&mut self, threads: &[i64], now: Moment) -> Result<(), StoreError> {
         if threads.is_empty() {
             return Ok(());
@@ -549,6 +549,16 @@ impl Tx {
             sqlx::query, |query, db| query.execute(db).await.map(|_| ())
         )?;
         self.end_threads(threads, now).await
+    }
+
+    /// Frees the cases of these threads that nobody was told about, for the next plan.
+    pub async fn free_cases(&mut self, threads: &[i64]) -> Result<(), StoreError> {
+        on_set!(
+            self, &ids(threads.iter().copied()), [id bigint],
+            "UPDATE cases SET thread_id = NULL FROM d WHERE cases.thread_id = d.id AND cases.state = 'open'",
+            sqlx::query, |query, db| query.execute(db).await.map(|_| ())
+        )?;
+        Ok(())
     }
 
     /// How many of a campaign's deliveries are in each state.
