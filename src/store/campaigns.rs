@@ -408,6 +408,9 @@ impl Tx {
                 .bind(id.0).bind(before).bind(after).execute(db).await.map(|_| ()))?;
         }
         if to == CampaignState::Stopped {
+            // What is in flight is decided when it comes back.
+            on!(self, db => sqlx::query("UPDATE cases SET thread_id = NULL WHERE state = 'open' AND not_reached IS NULL AND thread_id IN (SELECT id FROM threads WHERE campaign_id = $1 AND state = 'running') AND NOT EXISTS (SELECT 1 FROM deliveries x WHERE x.thread_id = cases.thread_id AND x.state = 'leased')")
+                .bind(id.0).execute(db).await.map(|_| ()))?;
             self.release(id).await?;
         }
         let detail = reason.map(|reason| serde_json::json!({ "reason": reason }).to_string());
