@@ -25,6 +25,7 @@ pub struct Letters {
     from_name: String,
     from: EmailAddress,
     reply_to: EmailAddress,
+    envelope_prefix: String,
     bounce_domain: String,
     is_private: bool,
     site_key: Vec<u8>,
@@ -106,6 +107,7 @@ impl Letters {
                 .reply_to
                 .clone()
                 .unwrap_or_else(|| mail.from_address.clone()),
+            envelope_prefix: mail.envelope_prefix.clone(),
             bounce_domain: mail.bounce_domain.clone(),
             is_private: mail.sensitivity == Sensitivity::Private,
             site_key,
@@ -181,7 +183,12 @@ impl Letters {
 
     /// What a delivery's envelope says it comes from, and where its bounces go.
     pub fn bounce_address(&self, delivery: DeliveryId) -> anyhow::Result<EmailAddress> {
-        Ok(verp(&self.site_key, delivery, &self.bounce_domain)?)
+        Ok(verp(
+            &self.site_key,
+            delivery,
+            &self.envelope_prefix,
+            &self.bounce_domain,
+        )?)
     }
 
     /// The bytes of a letter. The same framing and text give the same bytes.
@@ -245,7 +252,7 @@ impl Letters {
             delivery.id
         );
         Ok(Written {
-            envelope_from: verp(&self.site_key, delivery.id, &self.bounce_domain)?,
+            envelope_from: self.bounce_address(delivery.id)?,
             bytes,
         })
     }

@@ -7,7 +7,7 @@ use anyhow::{Context, ensure};
 use super::plan::content;
 use crate::app::App;
 use crate::config::Role;
-use crate::domain::campaign::{CampaignState, ContentHash, approve as may_approve};
+use crate::domain::campaign::{CampaignState, ContentHash, NotApproved, approve as may_approve};
 use crate::domain::finding::Category;
 use crate::domain::policy::{Decision, Reader, Tellable, decide};
 use crate::domain::{CampaignId, EmailAddress, Moment};
@@ -21,17 +21,25 @@ pub async fn approve(app: &App, id: CampaignId, approver: &str) -> anyhow::Resul
     let now = app.clock.now();
     let mut tx = app.store.begin().await?;
     let campaign = find(&mut tx, id).await?;
-    let content = content_of(app, &mut tx, &campaign, ThreadState::Draft).await?;
+    let content = content_of(app, &mut tx, &campaign).await?;
     let is_approver = app.has_role(approver, Role::Approver);
-    may_approve(
+    let allowed = may_approve(
         campaign.state,
         &campaign.author,
         approver,
         is_approver,
         &campaign.content_hash,
         &content,
-    )
-    .with_context(|| format!("approving campaign {}", campaign.reference))?;
+    );
+    if let Err(refused) = allowed {
+        if refused == NotApproved::Changed {
+            // Nobody can approve it any more: its cases are free for the next draft.
+            let reason = "recipients or texts have changed since it was drafted";
+            tx.void_campaign(id, reason, now).await?;
+            tx.commit().await?;
+        }
+        return Err(refused).with_context(|| format!("approving campaign {}", campaign.reference));
+    }
     tx.approve_campaign(&campaign, approver, now).await?;
     let campaign = find(&mut tx, id).await?;
     tx.commit().await?;
@@ -119,17 +127,17 @@ async fn find(tx: &mut Tx, id: CampaignId) -> anyhow::Result<Campaign> {
         .with_context(|| format!("there is no campaign {id}; `bell campaign list` shows them"))
 }
 
-/// The hash of what a campaign's threads in `state` would say now.
+/// The hash of what a campaign's threads would say now. Threads in which nothing will be said stand as they were drafted:
+/// whoever is done, or gone, drops out, and what was approved for all others holds.
 pub(super) async fn content_of(
     app: &App,
     tx: &mut Tx,
     campaign: &Campaign,
-    state: ThreadState,
 ) -> anyhow::Result<String> {
     let mut hash = ContentHash::default();
     let mut after = 0;
     loop {
-        let threads = tx.threads(campaign.id, state, after, BATCH).await?;
+        let threads = tx.all_threads(campaign.id, after, BATCH).await?;
         let Some(last) = threads.last() else { break };
         after = last.id;
         let about = About::load(tx, &threads).await?;
@@ -176,6 +184,9 @@ impl About {
     /// The hash of what a thread would say now, about all the cases it was drafted with: that one of them is done
     /// meanwhile makes a letter shorter, and is no change of what was approved.
     pub fn content(&self, app: &App, thread: &Thread) -> anyhow::Result<String> {
+        if thread.state == ThreadState::Ended || self.is_gone(thread) {
+            return Ok(thread.content_hash.clone());
+        }
         let (Some(person), Some(to)) = (self.persons.get(&thread.person), self.address(thread))
         else {
             return Ok("nobody".to_owned());

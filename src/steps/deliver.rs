@@ -16,6 +16,7 @@ use crate::app::{App, Shared};
 use crate::channels::{Sent, Session};
 use crate::domain::case::CaseState;
 use crate::domain::delivery::{Answer, Next, Outcome, Stage, Tried};
+use crate::domain::policy::WhyNot;
 use crate::domain::{DeliveryId, Moment};
 use crate::store::{Claim, Finished, Recovered, StoreError, TaskKind, Tx, Undelivered};
 
@@ -346,6 +347,14 @@ impl Pass {
                     let mut tx = self.app.store.begin().await?;
                     tx.stop_delivery(&claim, "the letter cannot be written as it was queued", now)
                         .await?;
+                    let tasks: Vec<_> = tx
+                        .open_cases_of(&[claim.delivery.thread])
+                        .await?
+                        .iter()
+                        .filter(|case| matches!(case.state, CaseState::Open))
+                        .map(|case| (case.id, TaskKind::Reach, WhyNot::Unwritable.word(), None))
+                        .collect();
+                    tx.open_tasks(&tasks, now).await?;
                     tx.commit().await?;
                     self.in_flight.remove(&claim.delivery.id);
                     self.delivered.stopped += 1;

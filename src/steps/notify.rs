@@ -126,7 +126,7 @@ async fn start(app: &App, campaign: &Campaign, queued: &mut Queued) -> anyhow::R
 /// Whether what was approved is what is there now.
 async fn is_as_approved(app: &App, campaign: &Campaign) -> anyhow::Result<bool> {
     let mut tx = app.store.read().await?;
-    Ok(content_of(app, &mut tx, campaign, ThreadState::Waiting).await? == campaign.content_hash)
+    Ok(content_of(app, &mut tx, campaign).await? == campaign.content_hash)
 }
 
 /// Writes every letter that is about to be queued, and keeps none: a text that fails is found before anyone is told.
@@ -268,11 +268,11 @@ async fn queue_first(
 ) -> anyhow::Result<()> {
     let about = About::load(tx, threads).await?;
     let mut templates = Templates::default();
-    let (mut drafts, mut started, mut over, mut tasks) =
-        (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let (mut drafts, mut started, mut over, mut gone, mut tasks) =
+        (Vec::new(), Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for thread in threads {
         let Some(first) = First::of(app, &about, thread, now)? else {
-            over.push(thread.id);
+            gone.push(thread.id);
             continue;
         };
         let say = Say {
@@ -316,7 +316,10 @@ async fn queue_first(
     queued.notices += tx.queue(&drafts).await?;
     tx.start_threads(&started, now).await?;
     queued.tasks += tx.open_tasks(&tasks, now).await?;
+    over.extend(&gone);
     tx.close_threads(&over, now).await?;
+    // Whoever cannot be written to any more is not forgotten: the next plan makes it somebody's work.
+    tx.free_cases(&gone).await?;
     Ok(())
 }
 

@@ -90,6 +90,12 @@ impl ThreadState {
             Self::Ended => "ended",
         }
     }
+
+    fn from_word(word: &str) -> Option<Self> {
+        [Self::Draft, Self::Waiting, Self::Running, Self::Ended]
+            .into_iter()
+            .find(|state| state.word() == word)
+    }
 }
 
 /// A conversation with one person about all that a campaign has to tell them.
@@ -123,11 +129,14 @@ pub struct Thread {
     pub climbed: String,
     /// Of its letters, in their order.
     pub message_ids: String,
+    /// Where it is.
+    pub state: ThreadState,
 }
 
 #[derive(sqlx::FromRow)]
 struct ThreadRow {
     id: i64,
+    state: String,
     campaign_id: i64,
     person_id: i64,
     reference: String,
@@ -164,13 +173,15 @@ impl TryFrom<ThreadRow> for Thread {
             timetable: row.timetable,
             climbed: row.climbed,
             message_ids: row.message_ids,
+            state: ThreadState::from_word(&row.state)
+                .ok_or_else(|| strange("threads", "state", row.id))?,
         })
     }
 }
 
 macro_rules! thread_columns {
     () => {
-        "t.id, t.campaign_id, t.person_id, t.reference, t.kind, t.category, t.content_hash, t.ladder, t.zone, t.first_at, t.deadline_at, t.timetable, t.climbed, t.message_ids"
+        "t.id, t.state, t.campaign_id, t.person_id, t.reference, t.kind, t.category, t.content_hash, t.ladder, t.zone, t.first_at, t.deadline_at, t.timetable, t.climbed, t.message_ids"
     };
 }
 
@@ -397,6 +408,9 @@ impl Tx {
                 .bind(id.0).bind(before).bind(after).execute(db).await.map(|_| ()))?;
         }
         if to == CampaignState::Stopped {
+            // What is in flight is decided when it comes back.
+            on!(self, db => sqlx::query("UPDATE cases SET thread_id = NULL WHERE state = 'open' AND not_reached IS NULL AND thread_id IN (SELECT id FROM threads WHERE campaign_id = $1 AND state = 'running') AND NOT EXISTS (SELECT 1 FROM deliveries x WHERE x.thread_id = cases.thread_id AND x.state = 'leased')")
+                .bind(id.0).execute(db).await.map(|_| ()))?;
             self.release(id).await?;
         }
         let detail = reason.map(|reason| serde_json::json!({ "reason": reason }).to_string());
@@ -449,6 +463,19 @@ impl Tx {
         let rows: Vec<ThreadRow> = on!(self, db => sqlx::query_as(concat!(
             "SELECT ", thread_columns!(), " FROM threads t WHERE t.campaign_id = $1 AND t.state = $2 AND t.id > $3 ORDER BY t.id LIMIT $4",
         )).bind(campaign.0).bind(state.word()).bind(after).bind(limit).fetch_all(db).await)?;
+        rows.into_iter().map(Thread::try_from).collect()
+    }
+
+    /// All threads of a campaign, by number, from `after` on.
+    pub async fn all_threads(
+        &mut self,
+        campaign: CampaignId,
+        after: i64,
+        limit: i64,
+    ) -> Result<Vec<Thread>, StoreError> {
+        let rows: Vec<ThreadRow> = on!(self, db => sqlx::query_as(concat!(
+            "SELECT ", thread_columns!(), " FROM threads t WHERE t.campaign_id = $1 AND t.id > $2 ORDER BY t.id LIMIT $3",
+        )).bind(campaign.0).bind(after).bind(limit).fetch_all(db).await)?;
         rows.into_iter().map(Thread::try_from).collect()
     }
 
@@ -513,7 +540,7 @@ impl Tx {
         Ok(())
     }
 
-    /// Ends threads in which nothing will be said: their open cases are somebody's work, or free for the next draft.
+    /// Ends threads in which nothing will be said. Their open cases are somebody's work, or freed for the next plan.
     pub async fn close_threads(&mut self, threads: &[i64], now: Moment) -> Result<(), StoreError> {
         if threads.is_empty() {
             return Ok(());
@@ -525,6 +552,16 @@ impl Tx {
             sqlx::query, |query, db| query.execute(db).await.map(|_| ())
         )?;
         self.end_threads(threads, now).await
+    }
+
+    /// Frees the cases of these threads that nobody was told about, for the next plan.
+    pub async fn free_cases(&mut self, threads: &[i64]) -> Result<(), StoreError> {
+        on_set!(
+            self, &ids(threads.iter().copied()), [id bigint],
+            "UPDATE cases SET thread_id = NULL FROM d WHERE cases.thread_id = d.id AND cases.state = 'open'",
+            sqlx::query, |query, db| query.execute(db).await.map(|_| ())
+        )?;
+        Ok(())
     }
 
     /// How many of a campaign's deliveries are in each state.

@@ -560,9 +560,11 @@ impl Tx {
         actor: &str,
         now: Moment,
     ) -> Result<(), StoreError> {
-        let changed = on!(self, db => sqlx::query("UPDATE cases SET state = 'closed', closed_at = $2, closed_as = 'withdrawn' WHERE id = $1 AND state <> 'closed'")
+        let changed = on!(self, db => sqlx::query("UPDATE cases SET state = 'closed', closed_at = $2, closed_as = 'withdrawn', not_reached = NULL WHERE id = $1 AND state <> 'closed'")
             .bind(case.0).bind(now.micros()).execute(db).await.map(|done| done.rows_affected()))?;
         expect_one(changed, "cases", case.0)?;
+        on!(self, db => sqlx::query("UPDATE tasks SET done_at = $2, done_by = $3 WHERE case_id = $1 AND done_at IS NULL")
+            .bind(case.0).bind(now.micros()).bind(actor).execute(db).await.map(|_| ()))?;
         self.note_case(
             now,
             actor,

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::ledger::Act;
-use super::{StoreError, Tx, ids, on, on_set, strange};
+use super::{StoreError, TaskKind, Tx, ids, on, on_set, strange};
 use crate::domain::delivery::{Outcome, Stage};
 use crate::domain::notice::NoticeKind;
 use crate::domain::{AttemptId, CampaignId, CaseId, DeliveryId, EmailAddress, Moment};
@@ -449,7 +449,38 @@ impl Tx {
             "UPDATE attempts SET ended_at = d.ended_at, outcome = d.outcome, stage = d.stage, code = d.code, reply = d.reply FROM d WHERE attempts.id = d.attempt",
             sqlx::query, |query, db| query.execute(db).await.map(|_| ())
         )?;
-        self.note_told(finished, now).await
+        self.note_told(finished, now).await?;
+        let again = finished
+            .iter()
+            .filter(|one| matches!(one.then, Undelivered::Again(_)))
+            .map(|one| one.delivery.0);
+        self.settle(&ids(again), now).await
+    }
+
+    /// Decides about deliveries that came back to be sent again what would have been decided had they been queued all
+    /// along: they are dropped if nothing is left to say, and stand still with their campaign.
+    async fn settle(&mut self, again: &[super::One], now: Moment) -> Result<(), StoreError> {
+        if again.is_empty() {
+            return Ok(());
+        }
+        on_set!(
+            self, again, [id bigint],
+            "UPDATE deliveries SET state = 'dropped', ended_at = $2 FROM d WHERE deliveries.id = d.id AND deliveries.state = 'queued' AND deliveries.kind <> 'notice.done'
+                 AND NOT EXISTS (SELECT 1 FROM cases c WHERE c.thread_id = deliveries.thread_id AND c.state <> 'closed')",
+            sqlx::query, |query, db| query.bind(now.micros()).execute(db).await.map(|_| ())
+        )?;
+        let stopped: Vec<(i64, String)> = on_set!(
+            self, again, [id bigint],
+            "UPDATE deliveries SET state = p.state FROM d, threads t, campaigns p WHERE deliveries.id = d.id AND t.id = deliveries.thread_id AND p.id = t.campaign_id
+                 AND deliveries.state = 'queued' AND deliveries.kind <> 'notice.done' AND p.state IN ('paused', 'stopped') RETURNING deliveries.thread_id, deliveries.state",
+            sqlx::query_as::<_, (i64, String)>, |query, db| query.fetch_all(db).await
+        )?;
+        let threads: Vec<i64> = stopped
+            .into_iter()
+            .filter(|(_, state)| state == "stopped")
+            .map(|(thread, _)| thread)
+            .collect();
+        self.free_cases(&threads).await
     }
 
     async fn note_told(&mut self, finished: &[Finished], now: Moment) -> Result<(), StoreError> {
@@ -568,6 +599,9 @@ impl Tx {
              FROM d WHERE deliveries.id = d.id",
             sqlx::query, |query, db| query.bind(again_at.micros()).bind(true).execute(db).await.map(|_| ())
         )?;
+        self.settle(&all, now).await?;
+        let twice = found.iter().filter(|(_, twice)| *twice);
+        self.ask_about(&ids(twice.map(|(id, _)| *id)), now).await?;
         let stopped = found.iter().filter(|(_, twice)| *twice).count() as u64;
         let recovered = Recovered {
             in_doubt: found.len() as u64 - stopped,
@@ -577,6 +611,21 @@ impl Tx {
         self.note(now, "bell", "deliveries.in_doubt", None, Some(&detail))
             .await?;
         Ok(recovered)
+    }
+
+    /// Asks a human being about deliveries that are in doubt for the second time, unless their people are told already.
+    async fn ask_about(&mut self, stopped: &[super::One], now: Moment) -> Result<(), StoreError> {
+        let cases: Vec<(i64,)> = on_set!(
+            self, stopped, [id bigint],
+            "SELECT DISTINCT c.id FROM d JOIN deliveries x ON x.id = d.id AND x.kind <> 'notice.done' JOIN cases c ON c.thread_id = x.thread_id AND c.state = 'open' ORDER BY c.id",
+            sqlx::query_as::<_, (i64,)>, |query, db| query.fetch_all(db).await
+        )?;
+        let tasks: Vec<_> = cases
+            .into_iter()
+            .map(|(case,)| (CaseId(case), TaskKind::Decide, "in_doubt", None))
+            .collect();
+        self.open_tasks(&tasks, now).await?;
+        Ok(())
     }
 
     /// The next moment at which something is due, if anything is queued.

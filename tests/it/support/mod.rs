@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test uses a part of the bed")]
 
 pub mod discord;
+pub mod flow;
 pub mod postfix;
 pub mod postgres;
 pub mod relay;
