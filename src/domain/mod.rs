@@ -6,6 +6,7 @@
 pub mod address;
 pub mod delivery;
 pub mod evidence;
+pub mod figures;
 pub mod finding;
 pub mod identity;
 pub mod ids;

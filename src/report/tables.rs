@@ -37,8 +37,10 @@ pub struct Column {
 pub enum Holds {
     /// Words.
     Words,
-    /// A number or a time, set to the right.
+    /// A number or a length of time, set to the right.
     Number,
+    /// An instant.
+    When,
     /// So many of so many: three columns in a spreadsheet.
     Ratio,
 }
@@ -403,8 +405,7 @@ fn overdue_cases(report: &Report) -> Table {
     let rows = report.overdue.cases.iter().map(|case| {
         row(vec![
             Value::Words(format!("case {}", case.id)),
-            case.category
-                .map_or(Value::Withheld, |own| category(Some(own))),
+            category(Some(case.category)),
             case.age.map_or(Value::Withheld, Value::Lasting),
             Value::when(case.last_contact_at),
             Value::words(case.next_step.words()),
@@ -418,7 +419,7 @@ fn overdue_cases(report: &Report) -> Table {
             ("Case", Holds::Words),
             ("Category", Holds::Words),
             ("Overdue for", Holds::Number),
-            ("Last contact", Holds::Number),
+            ("Last contact", Holds::When),
             ("Next step", Holds::Words),
         ]),
         rows: rows.collect(),
@@ -461,8 +462,8 @@ fn exceptions(report: &Report) -> Table {
             ("Done instead", Holds::Words),
             ("Asked by", Holds::Words),
             ("Agreed by", Holds::Words),
-            ("From", Holds::Number),
-            ("Until", Holds::Number),
+            ("From", Holds::When),
+            ("Until", Holds::When),
         ]
     };
     Table {
@@ -568,7 +569,7 @@ fn coverage(report: &Report) -> Table {
         caption: "Accounts that each audit looked at, of those in scope".to_owned(),
         columns: columns(&[
             ("Source", Holds::Words),
-            ("Run", Holds::Number),
+            ("Run", Holds::When),
             ("Looked at", Holds::Ratio),
             ("Not looked at", Holds::Words),
         ]),
@@ -606,8 +607,8 @@ fn statements(report: &Report) -> Table {
             ("Kind", Holds::Words),
             ("Author", Holds::Words),
             ("Approver", Holds::Words),
-            ("Approved", Holds::Number),
-            ("Posted", Holds::Number),
+            ("Approved", Holds::When),
+            ("Posted", Holds::When),
             ("Where", Holds::Words),
             ("Replaces", Holds::Words),
             ("SHA-256 of the text", Holds::Words),
@@ -636,8 +637,8 @@ fn incidents(report: &Report) -> Table {
         caption: "Incidents and promised updates".to_owned(),
         columns: columns(&[
             ("Incident", Holds::Words),
-            ("Declared", Holds::Number),
-            ("First statement", Holds::Number),
+            ("Declared", Holds::When),
+            ("First statement", Holds::When),
             ("After", Holds::Number),
             ("Promised updates missed", Holds::Ratio),
         ]),
@@ -679,9 +680,9 @@ fn clocks(report: &Report) -> Table {
         columns: columns(&[
             ("Duty", Holds::Words),
             ("Applies", Holds::Words),
-            ("Began", Holds::Number),
-            ("Due", Holds::Number),
-            ("Done", Holds::Number),
+            ("Began", Holds::When),
+            ("Due", Holds::When),
+            ("Done", Holds::When),
             ("State", Holds::Words),
             ("Reference", Holds::Words),
         ]),
@@ -711,7 +712,7 @@ fn provenance(report: &Report) -> Table {
         caption: "Files that these figures rest on, in rows".to_owned(),
         columns: columns(&[
             ("File", Holds::Words),
-            ("Received", Holds::Number),
+            ("Received", Holds::When),
             ("Bytes", Holds::Number),
             ("Rows used", Holds::Ratio),
             ("Rows not used", Holds::Words),
@@ -739,9 +740,9 @@ fn ledger(report: &Report) -> Table {
         caption: "The ledger, which is sealed by a chain of hashes".to_owned(),
         columns: columns(&[
             ("Entries", Holds::Number),
-            ("First", Holds::Number),
-            ("Last", Holds::Number),
-            ("Last verified", Holds::Number),
+            ("First", Holds::When),
+            ("Last", Holds::When),
+            ("Last verified", Holds::When),
             ("Breaks found", Holds::Number),
             ("Newest seal", Holds::Words),
         ]),

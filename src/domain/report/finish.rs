@@ -509,6 +509,14 @@ impl ReportBuilder {
         ] {
             vault.within(part, whole);
         }
+        if let Some(own) = keys
+            .groups
+            .iter()
+            .find(|own| own.category == Some(Category::Compromised))
+        {
+            vault.within(keys.restored.0, own.reset);
+            vault.within(keys.restored.1, own.valid);
+        }
         for (_, reset, mailed) in &keys.waves {
             vault.within(*reset, *mailed);
         }
@@ -576,8 +584,13 @@ impl ReportBuilder {
             row.is_some_and(|row| row.overdue.count().is_some())
         };
         let mut cases = Vec::new();
+        let mut left_out = false;
         for (place, mut case) in listed {
-            case.category = case.category.filter(|category| shown(Some(*category)));
+            // Even without its category, its age would tell: everybody knows when each category was due.
+            if !shown(Some(case.category)) {
+                left_out = true;
+                continue;
+            }
             let age_is_shown = by_age
                 .get(place)
                 .is_some_and(|(_, cell)| cell.count().is_some());
@@ -586,11 +599,16 @@ impl ReportBuilder {
         }
         let note = match (self.readers, total) {
             (Readers::AggregateOnly, _) => Some("Single cases are left to the identity team."),
+            (_, Cell::Few | Cell::Between(..) | Cell::Hidden) => {
+                Some("Only the restricted report lists cases of so small, or withheld, a number.")
+            }
+            (_, Cell::Count(_)) if left_out => Some(
+                "Cases of a category whose number is withheld are listed in the restricted report only.",
+            ),
             (_, Cell::Count(count)) if count > LISTED as u64 => {
                 Some("Only the oldest 1,000 are listed.")
             }
             (_, Cell::Count(_)) => None,
-            _ => Some("Fewer than five, or close to it: only the restricted report lists them."),
         };
         if self.readers == Readers::AggregateOnly || total.count().is_none() {
             cases.clear();
@@ -679,20 +697,24 @@ fn coverage(surroundings: &Surroundings, keys: &Keys, opened: &Opened) -> Vec<Co
         .collect()
 }
 
+/// Whether a target was reached, as far as the numbers that are shown tell. Counted, not rounded: 89.96 % is not 90 %.
+fn reached(measured: Ratio, percent: u64) -> Option<bool> {
+    let whole = measured.denominator.count().filter(|whole| *whole > 0)?;
+    let enough = |part: u64| u128::from(part) * 100 >= u128::from(whole) * u128::from(percent);
+    match measured.numerator {
+        Cell::Count(part) => Some(enough(part)),
+        Cell::Between(low, high) => (enough(low) == enough(high)).then(|| enough(low)),
+        Cell::Few | Cell::Hidden => None,
+    }
+}
+
 fn targets(rates: &RateTable, restored: Ratio) -> Vec<TargetRow> {
     let judged = |category, when, percent: u64, measured: Ratio| TargetRow {
         category,
         when,
         target_percent: percent,
         measured,
-        // Counted, not rounded: 89.96 % is not 90 %.
-        reached: match (measured.numerator, measured.denominator) {
-            (Cell::Count(_), Cell::Count(0)) => None,
-            (Cell::Count(part), Cell::Count(whole)) => {
-                Some(u128::from(part) * 100 >= u128::from(whole) * u128::from(percent))
-            }
-            _ => None,
-        },
+        reached: reached(measured, percent),
     };
     let mut rows = vec![judged(
         Category::Compromised,
@@ -742,8 +764,8 @@ fn headline(
         ),
         (
             "recheck_pending",
-            "of these, re-check pending",
-            "no audit has looked at the new password yet",
+            "Re-check pending",
+            "of the resets: no audit has looked at the new password yet",
             count(keys.recheck),
         ),
         (
@@ -790,8 +812,8 @@ fn headline(
         ),
         (
             "undeliverable",
-            "of these, tried in vain",
-            "the rest has not been tried yet",
+            "Tried in vain",
+            "of those not reached; the rest has not been tried yet",
             count(keys.failed),
         ),
         (
