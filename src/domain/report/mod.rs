@@ -9,6 +9,8 @@ pub mod cell;
 mod count;
 pub mod facts;
 mod finish;
+mod headline;
+mod keys;
 pub mod lasting;
 #[cfg(test)]
 mod tests;
