@@ -352,10 +352,19 @@ mod tests {
         sample.sorted()
     }
 
+    /// Data, S at event times in hours, median and the ends of its interval.
+    type Vector = (
+        &'static str,
+        &'static [(i64, f64)],
+        Option<i64>,
+        Option<i64>,
+        Option<i64>,
+    );
+
     #[test]
     fn the_test_vectors_come_out_as_an_independent_library_has_them() {
         #[rustfmt::skip]
-        let table: [(&str, &[(i64, f64)], Option<i64>, Option<i64>, Option<i64>); 5] = [
+        let table: [Vector; 5] = [
             ("2, 5, 5, 8+, 12, 20, 24+, 30, 48+, 72+",
              &[(2, 0.9), (5, 0.7), (12, 0.583_333), (20, 0.466_667), (30, 0.311_111)], Some(20), Some(2), None),
             ("1, 3+, 4+, 6+, 9", &[(1, 0.8), (9, 0.0)], Some(9), Some(1), Some(9)),

@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::chart::{self, capitalised};
 use super::tables::{self, Column, Holds, Row, Table, Value};
 use super::{ReportError, fingerprint, times};
-use crate::domain::report::{Cell, Measure, Median, Ratio, Readers, Report};
+use crate::domain::report::{Cell, Lasting, Measure, Median, Ratio, Readers, Report};
 
 /// What the figures are for.
 pub const PURPOSE: &str =
@@ -70,6 +70,8 @@ struct Shown {
     question: &'static str,
     caption: String,
     as_of: String,
+    /// A table of a few numbers is hard to read across a whole page.
+    narrow: bool,
     columns: Vec<Head>,
     rows: Vec<Line>,
     notes: Vec<String>,
@@ -103,6 +105,9 @@ impl Shown {
             question: table.question,
             caption: table.caption.clone(),
             as_of: as_of.to_owned(),
+            narrow: table.columns.len() <= 3
+                && table.columns.iter().skip(1).all(is_number)
+                && !has_explanations(table),
             columns: table
                 .columns
                 .iter()
@@ -119,6 +124,15 @@ impl Shown {
             notes: table.notes.clone(),
         }
     }
+}
+
+fn is_number(column: &Column) -> bool {
+    matches!(column.holds, Holds::Number | Holds::Ratio)
+}
+
+fn has_explanations(table: &Table) -> bool {
+    let mut cells = table.rows.iter().flat_map(|row| &row.values);
+    cells.any(|value| matches!(value, Value::Explained(..)))
 }
 
 fn line(table: &Table, row: &Row, report: &Report) -> Option<Line> {
@@ -139,6 +153,7 @@ const fn class(column: &Column) -> &'static str {
         Holds::Words => "words",
         Holds::Number => "number",
         Holds::Ratio => "ratio",
+        Holds::When => "when",
     }
 }
 
@@ -161,10 +176,17 @@ fn printed(column: &Column, value: &Value, report: &Report) -> Printed {
             "not reached".to_owned(),
             format!("(longest follow-up {longest})"),
         ),
-        Value::Measure(Measure::Median(median)) => match median.to_string().split_once(" (") {
-            Some((text, small)) => (text.to_owned(), format!("({small}")),
-            None => (median.to_string(), String::new()),
-        },
+        Value::Measure(Measure::Median(Median::Reached {
+            median,
+            interval: Some((low, high)),
+        })) => {
+            let high = high.map_or("not reached".to_owned(), |high| unbroken(&high));
+            (
+                median.to_string(),
+                format!("(95\u{a0}%: {} to {high})", unbroken(low)),
+            )
+        }
+        Value::Measure(Measure::Median(median)) => (median.to_string(), String::new()),
         Value::Measure(measure @ Measure::Lasting(_)) => (measure.to_string(), String::new()),
         Value::When(at) => (times::in_table(*at, report.header.zone), String::new()),
         Value::Lasting(lasting) => (lasting.to_string(), String::new()),
@@ -172,11 +194,17 @@ fn printed(column: &Column, value: &Value, report: &Report) -> Printed {
         Value::Nothing => ("–".to_owned(), String::new()),
         Value::Withheld => ("hidden".to_owned(), String::new()),
     };
+    let is_median = matches!(value, Value::Measure(Measure::Median(_)));
     Printed {
         text,
         small,
-        class: class(column),
+        class: if is_median { "median" } else { class(column) },
     }
+}
+
+/// A length of time that is not broken over two lines.
+fn unbroken(lasting: &Lasting) -> String {
+    lasting.to_string().replace(' ', "\u{a0}")
 }
 
 /// `301 of 412` and `(73.1 %)`.
@@ -188,6 +216,14 @@ fn two(ratio: &Ratio) -> (String, String) {
     }
 }
 
+/// `301 of 412 accounts (73.1 %)`.
+fn of_accounts(ratio: &Ratio, noun: &str) -> String {
+    match two(ratio) {
+        (count, percent) if percent.is_empty() => format!("{count} {noun}"),
+        (count, percent) => format!("{count} {noun} {percent}"),
+    }
+}
+
 /// The report in a few sentences.
 pub fn sentences(report: &Report) -> Vec<String> {
     let all = &report.by_category.total;
@@ -195,7 +231,10 @@ pub fn sentences(report: &Report) -> Vec<String> {
         return vec!["No account has had to be reset.".to_owned()];
     }
     let mut said = vec![match all.safe.denominator {
-        Cell::Count(_) => format!("{} accounts have been made safe.", all.safe),
+        Cell::Count(_) => format!(
+            "{} have been made safe.",
+            of_accounts(&all.safe, "accounts")
+        ),
         _ => "Fewer than five accounts are concerned.".to_owned(),
     }];
     said.push(match &all.time_to_safe {
@@ -207,7 +246,10 @@ pub fn sentences(report: &Report) -> Vec<String> {
     });
     said.push(match all.on_time.denominator {
         Cell::Count(0) => "None has been due yet.".to_owned(),
-        Cell::Count(_) => format!("Of those that were due, {} were done on time.", all.on_time),
+        Cell::Count(_) => format!(
+            "{} were safe on time.",
+            of_accounts(&all.on_time, "accounts due")
+        ),
         _ => String::new(),
     });
     said.push(match all.overdue {

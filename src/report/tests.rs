@@ -257,14 +257,14 @@ fn the_page_stands_alone() {
 fn every_table_has_a_caption_and_its_headings_a_scope() {
     let page = render_html(&sample(420, Readers::Wider, around())).unwrap();
     let count = |text: &str| page.matches(text).count();
-    assert_eq!(count("<table>"), count("<caption>"));
+    assert_eq!(count("<table"), count("<caption>"));
     assert_eq!(
-        count("<table>"),
+        count("<table"),
         count("; as of 28 Mar 2026 20:00 GMT</caption>")
     );
     assert_eq!(count("<th "), count("<th scope="));
     assert_eq!(count("<tr"), count("</tr>"));
-    assert!(count("<table>") >= 18);
+    assert!(count("<table") >= 18);
 }
 
 #[test]
@@ -349,30 +349,4 @@ fn a_percentage_never_stands_without_its_two_numbers() {
         seen += 1;
     }
     assert!(seen > 40);
-}
-
-/// Writes the sample where a person can look at it: `DIVISION_BELL_LOOK=DIR cargo test look_at_it -- --ignored`.
-#[test]
-#[ignore = "writes files for people to look at"]
-fn look_at_it() {
-    let folder = std::path::PathBuf::from(std::env::var_os("DIVISION_BELL_LOOK").unwrap());
-    for (name, readers) in [
-        ("wider", Readers::Wider),
-        ("restricted", Readers::Restricted),
-    ] {
-        let report = sample(420, readers, around());
-        std::fs::write(
-            folder.join(name).with_extension("html"),
-            render_html(&report).unwrap(),
-        )
-        .unwrap();
-        std::fs::write(
-            folder.join(name).with_extension("json"),
-            render_json(&report).unwrap(),
-        )
-        .unwrap();
-        for (file, text) in render_csv(&report).unwrap() {
-            std::fs::write(folder.join(format!("{name}-{file}")), text).unwrap();
-        }
-    }
 }

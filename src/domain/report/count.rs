@@ -33,7 +33,7 @@ const YIELD: i64 = 72 * HOUR;
 
 /// The figures of one group of cases. Every case in it is valid.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Tally {
+pub(in crate::domain) struct Tally {
     pub valid: u64,
     pub told: u64,
     pub safe: u64,
@@ -145,6 +145,12 @@ fn exempt(case: &CaseFacts, at: Moment) -> bool {
     case.exempt
         .iter()
         .any(|(granted, expires)| *granted <= at && at < *expires)
+}
+
+/// Where one case stands, as counts of one; none if it is withdrawn or superseded, and so in no figure.
+pub(in crate::domain) fn tally(case: &CaseFacts, as_of: Moment) -> Option<Tally> {
+    let superseded = case.superseded_at.is_some_and(|at| at <= as_of);
+    (!case.withdrawn && !superseded).then(|| Standing::of(case, as_of).tally(case, as_of))
 }
 
 /// An overdue case; the order is the order of the list, oldest first.
@@ -266,7 +272,7 @@ impl ReportBuilder {
                 let age = as_of.micros().saturating_sub(late.deadline_at.micros());
                 let case = OverdueCase {
                     id: late.id,
-                    category: Some(late.category),
+                    category: late.category,
                     age: Some(super::Lasting(age)),
                     last_contact_at: late.last_contact_at,
                     next_step: late.next_step,

@@ -9,6 +9,8 @@ pub mod cell;
 mod count;
 pub mod facts;
 mod finish;
+mod headline;
+mod keys;
 pub mod lasting;
 #[cfg(test)]
 mod tests;
@@ -20,6 +22,7 @@ use serde::Serialize;
 pub use burn::{BurnDown, BurnPoint, DeadlineMark};
 pub use cell::{Cell, Ratio, Readers};
 pub use count::ReportBuilder;
+pub(in crate::domain) use count::tally;
 pub use facts::*;
 pub use lasting::{Lasting, Median};
 
@@ -295,8 +298,8 @@ pub struct Overdue {
 pub struct OverdueCase {
     /// The case's number.
     pub id: CaseId,
-    /// Its category; none if that would give a small number away.
-    pub category: Option<Category>,
+    /// Its category.
+    pub category: Category,
     /// For how long it has been overdue; none if that would give a small number away.
     #[serde(rename = "age_seconds")]
     pub age: Option<Lasting>,

@@ -230,6 +230,31 @@ fn the_reset_rate_at_a_time_has_only_mature_cases_on_both_sides() {
 }
 
 #[test]
+fn a_target_is_judged_by_counts_and_never_against_what_is_withheld() {
+    let rows = |reset: i64| {
+        let cases: Vec<CaseFacts> = (1..=2000)
+            .map(|id| CaseFacts {
+                notice_at: Some(day(1)),
+                reset_at: (id <= reset).then(|| day(2)),
+                ..case(id, Breached)
+            })
+            .collect();
+        let report = report(&cases, day(10), Readers::Wider);
+        report
+            .targets
+            .iter()
+            .find(|row| row.category == Breached)
+            .unwrap()
+            .clone()
+    };
+    // 89.95 % prints as 90.0 %, and is none.
+    assert_eq!(rows(1799).measured.to_string(), "1,799 of 2,000 (90.0 %)");
+    assert_eq!(rows(1799).reached, Some(false));
+    assert_eq!(rows(1800).reached, Some(true));
+    assert_eq!(rows(3).reached, None);
+}
+
+#[test]
 fn a_relapse_is_counted_once_its_ninety_days_have_passed() {
     let reset = |id| CaseFacts {
         reset_at: Some(day(1)),

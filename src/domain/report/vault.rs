@@ -22,6 +22,9 @@ const ROUNDS: usize = 200;
 /// Of the numbers that may free a computable one, how many are tried before the smallest is taken.
 const TRIES: usize = 4;
 
+/// How many numbers are tried for having been withheld in vain: a bound on time, not on secrecy.
+const GIVEN_BACK: usize = 200;
+
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Shown {
     Yes,
@@ -160,6 +163,7 @@ impl Vault {
                     break;
                 }
             }
+            self.give_back();
         }
         let ranges = self.ranges();
         let cells = self.shown.iter().zip(&self.values).zip(&ranges);
@@ -197,6 +201,23 @@ impl Vault {
         found.sort_unstable();
         found.dedup();
         found
+    }
+
+    /// Shows again what was withheld in vain, what readers would miss most first: a number that was taken for one
+    /// that another freed as well.
+    fn give_back(&mut self) {
+        let before = self.computable().len();
+        let mut withheld: Vec<usize> = (0..self.values.len())
+            .filter(|&slot| self.shown[slot] == Shown::No)
+            .collect();
+        withheld
+            .sort_by_key(|&slot| std::cmp::Reverse((self.ranks[slot], self.values[slot], slot)));
+        for slot in withheld.into_iter().take(GIVEN_BACK) {
+            self.shown[slot] = Shown::Yes;
+            if self.computable().len() > before {
+                self.shown[slot] = Shown::No;
+            }
+        }
     }
 
     /// Withholds one more number: one that by itself frees a computable one, or else the one that tells least. False
@@ -447,11 +468,11 @@ mod tests {
 
     use super::*;
 
+    /// A total, and its parts.
+    type Line = (usize, Vec<usize>);
+
     /// A table with row and column totals: `cells[row][column]`.
-    fn seal(
-        table: &[Vec<u64>],
-        rows_are_summed: bool,
-    ) -> (Vec<Cell>, Vec<(usize, Vec<usize>)>, Vec<u64>) {
+    fn seal(table: &[Vec<u64>], rows_are_summed: bool) -> (Vec<Cell>, Vec<Line>, Vec<u64>) {
         let mut vault = Vault::new(Readers::Wider);
         let (mut values, mut sums, mut keys) = (Vec::new(), Vec::new(), Vec::new());
         let mut grid: Vec<Vec<Key>> = Vec::new();
@@ -497,7 +518,7 @@ mod tests {
     }
 
     /// Every way in which the withheld cells can be filled so that all sums hold: what each cell can be.
-    fn readings(cells: &[Cell], sums: &[(usize, Vec<usize>)], most: u64) -> Vec<BTreeSet<u64>> {
+    fn readings(cells: &[Cell], sums: &[Line], most: u64) -> Vec<BTreeSet<u64>> {
         let choices: Vec<Vec<u64>> = cells
             .iter()
             .map(|cell| match cell {
@@ -514,7 +535,7 @@ mod tests {
 
     fn fill(
         choices: &[Vec<u64>],
-        sums: &[(usize, Vec<usize>)],
+        sums: &[Line],
         chosen: &mut Vec<u64>,
         found: &mut [BTreeSet<u64>],
     ) {
