@@ -160,7 +160,7 @@ fn patience(fate: u32, category: Category, again: bool) -> Option<TimeDelta> {
         2 | 3 => 8 + i64::from(fate / 8 % 20),
         4 | 5 => 40 + i64::from(fate / 8 % 60),
         6 => 130 + i64::from(fate / 8 % 160),
-        _ => return (quick && fate % 3 > 0).then(|| TimeDelta::hours(30)),
+        _ => return (quick && !fate.is_multiple_of(3)).then(|| TimeDelta::hours(30)),
     };
     Some(
         TimeDelta::hours(if quick { hours / 3 } else { hours })

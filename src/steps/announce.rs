@@ -159,11 +159,12 @@ async fn say(
     }
     let tried_before = before.is_some_and(|before| before.state != PostState::Gone);
     let is_old = before.is_some_and(|before| now.since(before.intended_at) > NONCE_HOLDS);
-    if tried_before && is_old {
-        if let Some(id) = channel.find_recent(&content.footer_reference).await? {
-            channel.edit(&id, content).await?;
-            return Ok(Said::Again(id));
-        }
+    if tried_before
+        && is_old
+        && let Some(id) = channel.find_recent(&content.footer_reference).await?
+    {
+        channel.edit(&id, content).await?;
+        return Ok(Said::Again(id));
     }
     channel.post(content, &post.nonce).await.map(Said::New)
 }

@@ -631,9 +631,9 @@ async fn most_done(
 ) -> anyhow::Result<HashMap<crate::domain::CampaignId, bool>> {
     let mut known = HashMap::new();
     for thread in threads {
-        if !known.contains_key(&thread.campaign) {
+        if let std::collections::hash_map::Entry::Vacant(place) = known.entry(thread.campaign) {
             let (done, all) = tx.campaign_progress(thread.campaign).await?;
-            known.insert(thread.campaign, done * 2 > all);
+            place.insert(done * 2 > all);
         }
     }
     Ok(known)

@@ -452,7 +452,7 @@ impl References {
 
     fn new() -> Self {
         // Prime to both sizes, which are 2 and 11 times over: odd, and no multiple of 11.
-        let mut factor = rand::random::<u64>() % Self::SHORT | 1;
+        let mut factor = (rand::random::<u64>() % Self::SHORT) | 1;
         while factor.is_multiple_of(11) || factor < 1000 {
             factor += 2;
         }

@@ -3,6 +3,6 @@
 mod support;
 
 mod discord;
-mod lockfile;
 mod flow;
+mod lockfile;
 mod mail;

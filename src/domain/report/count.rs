@@ -147,12 +147,6 @@ fn exempt(case: &CaseFacts, at: Moment) -> bool {
         .any(|(granted, expires)| *granted <= at && at < *expires)
 }
 
-/// Where one case stands, as counts of one; none if it is withdrawn or superseded, and so in no figure.
-pub(in crate::domain) fn tally(case: &CaseFacts, as_of: Moment) -> Option<Tally> {
-    let superseded = case.superseded_at.is_some_and(|at| at <= as_of);
-    (!case.withdrawn && !superseded).then(|| Standing::of(case, as_of).tally(case, as_of))
-}
-
 /// An overdue case; the order is the order of the list, oldest first.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 struct Late {

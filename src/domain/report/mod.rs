@@ -22,7 +22,6 @@ use serde::Serialize;
 pub use burn::{BurnDown, BurnPoint, DeadlineMark};
 pub use cell::{Cell, Ratio, Readers};
 pub use count::ReportBuilder;
-pub(in crate::domain) use count::tally;
 pub use facts::*;
 pub use lasting::{Lasting, Median};
 
