@@ -17,7 +17,7 @@ use crate::channels::{Sent, Session};
 use crate::domain::case::CaseState;
 use crate::domain::delivery::{Answer, Next, Outcome, Stage, Tried};
 use crate::domain::{DeliveryId, Moment};
-use crate::store::{Claim, Finished, Recovered, TaskKind, Tx, Undelivered};
+use crate::store::{Claim, Finished, Recovered, StoreError, TaskKind, Tx, Undelivered};
 
 /// A worker that is silent for this long is dead. Renewed while a letter is in flight.
 const LEASE: TimeDelta = TimeDelta::minutes(15);
@@ -148,12 +148,21 @@ impl Pass {
         if !self.is_anything_due().await? || !self.is_relay_there(stopping).await {
             return Ok(());
         }
+        let due = self
+            .app
+            .store
+            .read()
+            .await?
+            .due_count(self.app.clock.now())
+            .await?;
+        let bar = self.app.progress.begin("delivering", due);
         let mut finished: Vec<Done> = Vec::new();
         loop {
+            bar.advance(finished.len() as u64);
             if *stopping.borrow() {
                 self.halt();
             }
-            let claimed = self.round(&mut finished).await?;
+            let claimed = self.round_in_the_end(&mut finished, stopping).await?;
             if self.in_flight.is_empty() && claimed == 0 {
                 return Ok(());
             }
@@ -207,6 +216,34 @@ impl Pass {
             );
         }
         self.delivered.held.get_or_insert(what);
+    }
+
+    /// A round, tried again while the database is away: what a relay has taken must not be forgotten, or it would be in
+    /// doubt and sent again.
+    async fn round_in_the_end(
+        &mut self,
+        finished: &mut Vec<Done>,
+        stopping: &Stopping,
+    ) -> anyhow::Result<usize> {
+        let mut told = false;
+        loop {
+            let error = match self.round(finished).await {
+                Ok(claimed) => return Ok(claimed),
+                Err(error) => error,
+            };
+            let is_passing = error
+                .downcast_ref::<StoreError>()
+                .is_some_and(StoreError::is_passing);
+            if !is_passing || *stopping.borrow() {
+                return Err(error);
+            }
+            if !std::mem::replace(&mut told, true) {
+                tracing::error!(
+                    "the database is away; what was sent is recorded when it is back: {error:#}"
+                );
+            }
+            tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+        }
     }
 
     /// One transaction: records what is finished, gives back what was not begun, claims what fits into the doubt window.

@@ -167,10 +167,15 @@ pub async fn intake(app: &App, path: &Path, options: &Options, by: &str) -> anyh
         by,
     };
     let sha256 = prepared.first.sha256.clone();
+    let records = prepared.first.records;
     let mut reading = prepared.start(path);
+    let bar = app.progress.begin("taking in", records);
     while let Some(items) = reading.batches.recv().await {
+        let rows = items.len() as u64;
         taking.take(&mut tx, items, &mut intake).await?;
+        bar.advance(rows);
     }
+    drop(bar);
     let second = reading
         .ended
         .await

@@ -337,9 +337,10 @@ impl Templates {
         if let Some(kept) = self.0.get(&key) {
             return Ok(kept.clone());
         }
-        let (hash, document) = app.letters.template(kind, locale)?;
+        let template = app.letters.template(kind, locale)?;
+        let hash = template.hash.clone();
         let id = tx
-            .keep_template(&hash, kind.word(), locale, &document, now)
+            .keep_template(&hash, kind.word(), locale, &template.document, now)
             .await?;
         self.0.insert(key, (id, hash.clone()));
         Ok((id, hash))

@@ -397,12 +397,12 @@ pub(super) fn content(
         .messages
         .locale(person.language.as_deref())
         .to_owned();
-    let (template, _) = app.letters.template(kind, &locale)?;
+    let template = app.letters.template(kind, &locale)?;
     let labels = labels(cases, accounts)?.join("\u{1f}");
     let mut hash = Sha256::new();
     for part in [
         kind.word(),
-        &template,
+        &template.hash,
         &to.folded(),
         person.name.expose(),
         &labels,

@@ -585,6 +585,12 @@ impl Tx {
         Ok(at.map(Moment::from_micros))
     }
 
+    /// How many deliveries are due.
+    pub async fn due_count(&mut self, now: Moment) -> Result<u64, StoreError> {
+        let (count,): (i64,) = on!(self, db => sqlx::query_as("SELECT COUNT(*) FROM deliveries WHERE state = 'queued' AND due_at <= $1").bind(now.micros()).fetch_one(db).await)?;
+        Ok(count.unsigned_abs())
+    }
+
     /// How many deliveries are in each state.
     pub async fn delivery_states(&mut self) -> Result<Vec<(String, i64)>, StoreError> {
         Ok(
