@@ -21,9 +21,11 @@ use crate::domain::evidence::{Rule, Standing, assess};
 use crate::domain::finding::{AuditRow, Category, Effect, Reject, RejectReason, dedupe_key};
 use crate::domain::identity::{Key, Match, RealmNames, resolve};
 use crate::domain::person::AccountKind;
+use crate::domain::policy::WhyNot;
 use crate::domain::{AccountId, CaseId, FindingId, Moment};
 use crate::store::{
-    AccountFacts, AuditCounts, CaseClosing, CaseOpening, FindingDraft, Known, NewAudit, Tx,
+    AccountFacts, AuditCounts, CaseClosing, CaseOpening, FindingDraft, Known, NewAudit, TaskKind,
+    Tx,
 };
 
 /// Rows that are looked at together.
@@ -752,11 +754,24 @@ impl Moves {
             intake.opened += 1;
             intake.reopened += u64::from(opening.reopens.is_some());
         }
+        // What was drafted or queued about a weak password is not said in a mailbox that an intruder may be reading.
+        let stolen: Vec<CaseId> = self
+            .joins
+            .iter()
+            .filter(|(_, claim, raised)| *raised && claim.category == Category::Compromised)
+            .map(|(case, ..)| *case)
+            .collect();
         intake.closed_at_once += closings.len() as u64;
         intake.joined += self.joins.len() as u64;
         tx.join_cases(&self.joins, taking.by, taking.now).await?;
         tx.close_cases(&closings, "bell", taking.now).await?;
         tx.link_findings(&self.links).await?;
+        tx.withhold(&stolen, taking.now).await?;
+        let tasks: Vec<_> = stolen
+            .iter()
+            .map(|case| (*case, TaskKind::Contain, WhyNot::NotContained.word(), None))
+            .collect();
+        tx.open_tasks(&tasks, taking.now).await?;
         Ok(())
     }
 }

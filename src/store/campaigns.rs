@@ -554,6 +554,24 @@ impl Tx {
         self.end_threads(threads, now).await
     }
 
+    /// Holds back what is still to be said in the threads of these cases, and frees those that nobody was told about: what
+    /// is known of them now is worse than what their letters say.
+    pub async fn withhold(&mut self, cases: &[CaseId], now: Moment) -> Result<(), StoreError> {
+        let threads: Vec<(i64,)> = on_set!(
+            self, &ids(cases.iter().map(|id| id.0)), [id bigint],
+            "SELECT DISTINCT c.thread_id FROM d JOIN cases c ON c.id = d.id AND c.thread_id IS NOT NULL ORDER BY 1",
+            sqlx::query_as::<_, (i64,)>, |query, db| query.fetch_all(db).await
+        )?;
+        let threads: Vec<i64> = threads.into_iter().map(|(thread,)| thread).collect();
+        on_set!(
+            self, &ids(threads.iter().copied()), [id bigint],
+            "UPDATE deliveries SET state = 'dropped', ended_at = $2 FROM d WHERE deliveries.thread_id = d.id AND deliveries.state IN ('queued', 'paused') AND deliveries.kind <> 'notice.done'",
+            sqlx::query, |query, db| query.bind(now.micros()).execute(db).await.map(|_| ())
+        )?;
+        self.free_cases(&threads).await?;
+        self.end_threads(&threads, now).await
+    }
+
     /// Frees the cases of these threads that nobody was told about, for the next plan.
     pub async fn free_cases(&mut self, threads: &[i64]) -> Result<(), StoreError> {
         on_set!(
