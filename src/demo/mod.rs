@@ -494,8 +494,13 @@ impl Play {
         let told = self.step("announce").await?;
         self.tell("announce", format!("resolved; {told}"));
         let report = self.out.join("report.html");
-        let told =
-            steps::report::write(&self.app, None, crate::cli::ReportFormat::Html, &report).await?;
+        let told = steps::report::write(
+            &self.app,
+            None,
+            crate::steps::report::ReportFormat::Html,
+            &report,
+        )
+        .await?;
         self.tell("report", told);
         self.app.store.close().await;
         let look = vec![

@@ -2,9 +2,21 @@
 
 use std::path::Path;
 
+use clap::ValueEnum;
+
 use crate::app::App;
-use crate::cli::ReportFormat;
 use crate::domain::Moment;
+
+/// The report's forms.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ReportFormat {
+    /// One page to read and print.
+    Html,
+    /// One file a table.
+    Csv,
+    /// For other programs.
+    Json,
+}
 
 /// Writes the report as of a moment.
 pub async fn write(

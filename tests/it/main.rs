@@ -3,4 +3,5 @@
 mod support;
 
 mod discord;
+mod layers;
 mod mail;
