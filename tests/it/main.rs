@@ -5,4 +5,5 @@ mod support;
 mod discord;
 mod flow;
 mod lockfile;
+mod layers;
 mod mail;
