@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::domain::{CampaignId, CaseId, IncidentId, Moment};
-use crate::steps::report::ReportFormat;
 
 /// After an attack on passwords: tells each person concerned, and keeps at it until the directory itself proves the reset.
 ///
@@ -323,6 +322,17 @@ pub struct Report {
     /// The file, or for csv the folder, to write; the config's report folder if left out.
     #[arg(long, short, value_name = "PATH")]
     pub out: Option<PathBuf>,
+}
+
+/// The report's forms.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ReportFormat {
+    /// One page to read and print.
+    Html,
+    /// One file a table.
+    Csv,
+    /// For other programs.
+    Json,
 }
 
 /// `bell messages …`

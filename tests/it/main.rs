@@ -4,6 +4,6 @@ mod support;
 
 mod discord;
 mod flow;
-mod lockfile;
 mod layers;
+mod lockfile;
 mod mail;
