@@ -8,6 +8,7 @@ use division_bell::domain::CampaignId;
 use division_bell::domain::campaign::CampaignState;
 use division_bell::domain::case::{CaseState, ClosedAs};
 use division_bell::domain::finding::Category;
+use division_bell::steps::exempt::exempt;
 use division_bell::steps::intake::{Options, intake};
 use division_bell::steps::{campaign, people, plan};
 
@@ -721,32 +722,69 @@ async fn whoever_leaves_or_is_disabled_between_approval_and_queuing_becomes_some
 }
 
 #[tokio::test]
-async fn an_exemption_between_queuing_and_sending_holds_the_letter_until_it_ends() {
+async fn an_exemption_holds_the_letter_until_it_ends() {
+    for queued_before in [true, false] {
+        let bell = Bell::new().await;
+        bell.people(&five()).await;
+        bell.at("2026-03-06T21:00:00Z");
+        bell.audit("first", &weak(&["abaraa", "brightb"])).await;
+        let draft = bell.draft().await;
+        bell.approve(draft.id).await.unwrap();
+        if queued_before {
+            bell.notify().await;
+        }
+        let case = bell.case_of("abaraa").await;
+        let until = moment("2026-03-12T22:00:00Z");
+        exempt(&bell.app, case.id, until, "in hospital", "ann", "ben")
+            .await
+            .unwrap();
+        bell.run_until("2026-03-13T06:30:00Z").await;
+        assert_eq!(
+            heads(&bell).into_iter().collect::<BTreeSet<_>>(),
+            BTreeSet::from(["bea.bright".to_owned()])
+        );
+        bell.run_until("2026-03-13T08:00:00Z").await;
+        assert_eq!(
+            heads(&bell).iter().filter(|to| *to == "ada.abara").count(),
+            1,
+            "queued before: {queued_before}"
+        );
+        bell.books().await;
+    }
+}
+
+#[tokio::test]
+async fn a_reminder_that_is_due_within_an_exemption_does_not_go() {
     let bell = Bell::new().await;
     bell.people(&five()).await;
-    bell.at("2026-03-06T21:00:00Z");
-    bell.audit("first", &weak(&["abaraa", "brightb"])).await;
+    bell.audit("first", &weak(&["abaraa"])).await;
     bell.campaign().await;
+    bell.deliver().await;
+    bell.at("2026-03-06T12:00:00Z");
+    bell.notify().await;
+    assert_eq!(
+        bell.count(
+            "SELECT COUNT(*) FROM deliveries WHERE kind = 'reminder.1' AND state = 'queued'"
+        )
+        .await,
+        1
+    );
     let case = bell.case_of("abaraa").await;
-    let mut tx = bell.app.store.begin().await.unwrap();
-    tx.exempt_case(
+    exempt(
+        &bell.app,
         case.id,
         moment("2026-03-12T12:00:00Z"),
         "in hospital",
         "ann",
         "ben",
-        bell.now(),
     )
     .await
     .unwrap();
-    tx.commit().await.unwrap();
-    bell.run_until("2026-03-12T11:30:00Z").await;
-    assert_eq!(heads(&bell), ["bea.bright"]);
-    bell.run_until("2026-03-12T13:00:00Z").await;
-    assert_eq!(
-        heads(&bell).iter().filter(|to| *to == "ada.abara").count(),
-        1
-    );
+    bell.run_until("2026-03-27T12:00:00Z").await;
+    let sent = bell
+        .column("SELECT kind FROM deliveries WHERE state = 'accepted' ORDER BY id")
+        .await;
+    assert_eq!(sent, ["notice.weak", "reminder.final"]);
     bell.books().await;
 }
 
