@@ -10,6 +10,7 @@ use crate::config::Role;
 use crate::domain::CaseId;
 use crate::domain::address::fold;
 use crate::domain::case::CaseState;
+use crate::steps;
 use crate::store::{CaseRow, DeliveryStory};
 
 pub(super) async fn run(cli: &Cli, app: &App, command: &Command) -> anyhow::Result<Said> {
@@ -56,10 +57,7 @@ pub(super) async fn run(cli: &Cli, app: &App, command: &Command) -> anyhow::Resu
             if *until <= now || until.since(now) > TimeDelta::days(90) {
                 return Err(misused("an exemption ends in the future, within 90 days"));
             }
-            let mut tx = app.store.begin().await?;
-            tx.exempt_case(*id, *until, reason, requested_by, &by, now)
-                .await?;
-            tx.commit().await?;
+            steps::exempt::exempt(app, *id, *until, reason, requested_by, &by).await?;
             Ok(done(*id, "exempt; it comes back by itself"))
         }
         Command::Withdraw { id, reason } => {

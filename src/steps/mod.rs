@@ -5,6 +5,7 @@ pub mod campaign;
 pub mod confirm;
 pub mod deliver;
 pub mod dropped;
+pub mod exempt;
 pub mod inbox;
 pub mod intake;
 pub mod notify;

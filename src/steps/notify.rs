@@ -200,7 +200,13 @@ impl<'a> First<'a> {
             return Ok(None);
         }
         let calendar = app.calendar_in(Some(&thread.zone));
-        let at = first_at(thread.category, &calendar, now);
+        // If all that it is about is exempt, it waits until the first exemption ends.
+        let rests_until = open
+            .iter()
+            .map(|case| case.exempt_until.filter(|until| *until > now))
+            .min()
+            .flatten();
+        let at = first_at(thread.category, &calendar, rests_until.unwrap_or(now));
         let timetable = Ladder::from_json(&thread.ladder)
             .with_context(|| format!("the ladder of thread {}", thread.id))?
             .schedule(at, &calendar);

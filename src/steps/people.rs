@@ -1,11 +1,13 @@
 //! Staff directory → people, accounts, mailboxes. Tells who joined, left, moved.
 
 use std::fs::File;
+use std::io::Read;
 use std::ops::ControlFlow;
 use std::path::Path;
 
 use anyhow::{Context, bail, ensure};
 use serde::Serialize;
+use zeroize::Zeroizing;
 
 use crate::app::App;
 use crate::directory::people::{PeopleColumns, PeopleItem, PeopleOptions, read};
@@ -53,7 +55,7 @@ pub async fn sync(
 ) -> anyhow::Result<Synced> {
     let directory = &app.config.directory;
     let path = file.unwrap_or(&directory.file).to_owned();
-    let options = PeopleOptions {
+    let mut options = PeopleOptions {
         columns: columns(&directory.columns)?,
         encoding: encoding(directory.code_page),
         ..PeopleOptions::default()
@@ -64,6 +66,10 @@ pub async fn sync(
         let path = path.clone();
         tokio::task::spawn_blocking(move || -> anyhow::Result<Summary> {
             let mut batch = Vec::with_capacity(BATCH);
+            // Most exports are UTF-8 without a mark; the configured code page is for those that are not.
+            if is_utf8(File::open(&path)?)? {
+                options.encoding = Encoding::Utf8;
+            }
             let summary = read(File::open(&path)?, &options, &mut |item| {
                 batch.push(item);
                 if batch.len() < BATCH {
@@ -209,10 +215,51 @@ fn columns(named: &std::collections::BTreeMap<String, String>) -> anyhow::Result
     Ok(serde_json::from_value(all)?)
 }
 
+/// Whether all of a file is UTF-8. A few kilobytes are held at a time.
+fn is_utf8(mut file: impl Read) -> std::io::Result<bool> {
+    let mut buffer = Zeroizing::new(vec![0; 64 * 1024]);
+    let mut kept = 0;
+    loop {
+        let count = match file.read(buffer.get_mut(kept..).unwrap_or_default()) {
+            Ok(0) => return Ok(kept == 0),
+            Ok(count) => count,
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error),
+        };
+        let end = kept + count;
+        kept = match std::str::from_utf8(buffer.get(..end).unwrap_or_default()) {
+            Ok(_) => 0,
+            // A character that goes on in the next piece.
+            Err(error) if error.error_len().is_none() => {
+                buffer.copy_within(error.valid_up_to()..end, 0);
+                end - error.valid_up_to()
+            }
+            Err(_) => return Ok(false),
+        };
+    }
+}
+
 pub(super) fn encoding(code_page: &'static encoding_rs::Encoding) -> Encoding {
     if code_page == encoding_rs::UTF_8 {
         Encoding::Utf8
     } else {
         Encoding::Windows1252
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_utf8;
+
+    #[test]
+    fn a_character_on_the_seam_of_two_pieces_is_still_utf8() {
+        for before in [0, 65_533, 65_534, 65_535, 65_536, 131_070] {
+            let text = format!("{}é€😀", "a".repeat(before));
+            assert!(is_utf8(text.as_bytes()).unwrap(), "{before}");
+            let cut = &text.as_bytes()[..text.len() - 1];
+            assert!(!is_utf8(cut).unwrap(), "{before}");
+            let ansi = [text.as_bytes(), b"M\xFCller"].concat();
+            assert!(!is_utf8(&*ansi).unwrap(), "{before}");
+        }
     }
 }

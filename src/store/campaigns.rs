@@ -554,6 +554,30 @@ impl Tx {
         self.end_threads(threads, now).await
     }
 
+    /// Lets the letters of a case's thread rest until `until`, if all its open cases do: a first notice waits, a reminder
+    /// goes only if a later one is due.
+    pub async fn hold_letters(
+        &mut self,
+        case: CaseId,
+        until: Moment,
+        now: Moment,
+    ) -> Result<(), StoreError> {
+        macro_rules! resting {
+            ($set:literal, $kinds:literal) => {
+                concat!(
+                    "UPDATE deliveries SET ", $set, " WHERE state IN ('queued', 'paused') AND kind ", $kinds,
+                    " AND thread_id IN (SELECT thread_id FROM cases WHERE id = $1)
+                     AND NOT EXISTS (SELECT 1 FROM cases c WHERE c.thread_id = deliveries.thread_id AND c.state <> 'closed' AND COALESCE(c.exempt_until, 0) <= $2)"
+                )
+            };
+        }
+        on!(self, db => sqlx::query(resting!("due_at = CASE WHEN due_at < $3 THEN $3 ELSE due_at END", "LIKE 'notice.%' AND kind <> 'notice.done'"))
+            .bind(case.0).bind(now.micros()).bind(until.micros()).execute(db).await.map(|_| ()))?;
+        on!(self, db => sqlx::query(resting!("state = 'dropped', ended_at = $2", "LIKE 'reminder.%'"))
+            .bind(case.0).bind(now.micros()).execute(db).await.map(|_| ()))?;
+        Ok(())
+    }
+
     /// Holds back what is still to be said in the threads of these cases, and frees those that nobody was told about: what
     /// is known of them now is worse than what their letters say.
     pub async fn withhold(&mut self, cases: &[CaseId], now: Moment) -> Result<(), StoreError> {
