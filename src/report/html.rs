@@ -52,7 +52,7 @@ pub fn render_html(report: &Report) -> Result<String, ReportError> {
         purpose => PURPOSE,
         restricted => report.readers == Readers::Restricted,
         small_numbers => small_numbers(report.readers),
-        sentences => sentences(report),
+        sentences => sentences(report).iter().map(|said| unbroken(said)).collect::<Vec<_>>(),
         key_figures => key_figures(report),
         chart => chart.map(Context::from_safe_string),
         chart_note => chart_note(report),
@@ -98,6 +98,13 @@ struct Printed {
 
 impl Shown {
     fn of(table: &Table, report: &Report, as_of: &str) -> Self {
+        // A column that says nothing in any row would only take room. The spreadsheet keeps it.
+        let speaks: Vec<bool> = (0..table.columns.len())
+            .map(|place| {
+                let mut values = table.rows.iter().filter_map(|row| row.values.get(place));
+                place == 0 || values.any(|value| !is_empty(value))
+            })
+            .collect();
         Self {
             id: table.file,
             question: table.question,
@@ -106,6 +113,8 @@ impl Shown {
             columns: table
                 .columns
                 .iter()
+                .zip(&speaks)
+                .filter_map(|(column, speaks)| speaks.then_some(column))
                 .map(|column| Head {
                     name: column.name.clone(),
                     class: class(column),
@@ -114,18 +123,28 @@ impl Shown {
             rows: table
                 .rows
                 .iter()
-                .filter_map(|row| line(table, row, report))
+                .filter_map(|row| line(table, row, &speaks, report))
                 .collect(),
             notes: table.notes.clone(),
         }
     }
 }
 
-fn line(table: &Table, row: &Row, report: &Report) -> Option<Line> {
+fn is_empty(value: &Value) -> bool {
+    match value {
+        Value::Nothing => true,
+        Value::Words(text) | Value::Hash(text) => text.is_empty(),
+        _ => false,
+    }
+}
+
+fn line(table: &Table, row: &Row, speaks: &[bool], report: &Report) -> Option<Line> {
     let mut cells = table
         .columns
         .iter()
         .zip(&row.values)
+        .zip(speaks)
+        .filter_map(|(cell, speaks)| speaks.then_some(cell))
         .map(|(column, value)| printed(column, value, report));
     Some(Line {
         total: row.is_total,
@@ -173,10 +192,34 @@ fn printed(column: &Column, value: &Value, report: &Report) -> Printed {
         Value::Withheld => ("hidden".to_owned(), String::new()),
     };
     Printed {
-        text,
-        small,
-        class: class(column),
+        text: unbroken(&text),
+        small: unbroken(&small),
+        // Its interval is long: it stands below, also where ratios have their percentage beside them.
+        class: match value {
+            Value::Measure(Measure::Median(_)) => "number",
+            _ => class(column),
+        },
     }
+}
+
+/// No line ends between a number and its unit.
+fn unbroken(text: &str) -> String {
+    let mut words = text.split(' ');
+    let mut joined = words.next().unwrap_or_default().to_owned();
+    for word in words {
+        let is_unit = matches!(
+            word.trim_end_matches(['.', ',', ')', ';', ':']),
+            "d" | "h" | "min" | "s" | "%"
+        );
+        let after_number = joined.ends_with(|last: char| last.is_ascii_digit());
+        joined.push(if is_unit && after_number {
+            '\u{a0}'
+        } else {
+            ' '
+        });
+        joined.push_str(word);
+    }
+    joined
 }
 
 /// `301 of 412` and `(73.1 %)`.

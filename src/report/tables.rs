@@ -123,6 +123,7 @@ pub fn all(report: &Report) -> Vec<Table> {
         by_category(report),
         rates(report),
         targets(report),
+        benchmarks(report),
         by_department(report),
         time(&report.time_to_safe, false),
         time(&report.time_to_reset, true),
@@ -135,10 +136,9 @@ pub fn all(report: &Report) -> Vec<Table> {
         statements(report),
         incidents(report),
         clocks(report),
-        provenance(report),
         ledger(report),
         quality(report),
-        benchmarks(report),
+        provenance(report),
     ];
     tables.retain(|table| !table.rows.is_empty());
     tables
@@ -148,7 +148,7 @@ fn headline(report: &Report) -> Table {
     let has_previous = report.headline.iter().any(|line| line.previous.is_some());
     let mut heads = vec![("Measure", Holds::Words), ("Now", Holds::Ratio)];
     if has_previous {
-        heads.push(("Report before", Holds::Ratio));
+        heads.push(("A week before", Holds::Ratio));
     }
     let rows = report.headline.iter().map(|line| {
         let mut values = vec![
@@ -286,7 +286,7 @@ fn by_department(report: &Report) -> Table {
         ],
     });
     Table {
-        file: "05-by-department",
+        file: "06-by-department",
         question: "Where is help needed?",
         caption: "By department, in order of name, in accounts".to_owned(),
         columns: columns(&[
@@ -362,9 +362,9 @@ fn time(of: &TimeTable, until_reset: bool) -> Table {
     );
     Table {
         file: if until_reset {
-            "07-time-to-reset"
+            "08-time-to-reset"
         } else {
-            "06-time-to-safe"
+            "07-time-to-safe"
         },
         question: if until_reset {
             "What did our messages do?"
@@ -390,7 +390,7 @@ fn overdue_by_age(report: &Report) -> Table {
         .map(|(age, cell)| row(vec![Value::words(age), Value::Cell(*cell)]))
         .chain([total(vec![Value::words("All"), Value::Cell(of.total)])]);
     Table {
-        file: "08-overdue-by-age",
+        file: "09-overdue-by-age",
         question: "How long have things been overdue?",
         caption: "Overdue accounts by the time since their deadline".to_owned(),
         columns: columns(&[("Overdue for", Holds::Words), ("Accounts", Holds::Number)]),
@@ -411,7 +411,7 @@ fn overdue_cases(report: &Report) -> Table {
         ])
     });
     Table {
-        file: "09-overdue-cases",
+        file: "10-overdue-cases",
         question: "Who is chasing what?",
         caption: "Overdue cases, longest first, by their pseudonym".to_owned(),
         columns: columns(&[
@@ -466,7 +466,7 @@ fn exceptions(report: &Report) -> Table {
         ]
     };
     Table {
-        file: "10-exceptions",
+        file: "11-exceptions",
         question: "Who accepted which risk?",
         caption: format!(
             "Exceptions: {} in force, {} of them ending within 7 days, {} over while the account is open",
@@ -505,7 +505,7 @@ fn delivery(report: &Report) -> Table {
         ],
     });
     Table {
-        file: "11-delivery",
+        file: "12-delivery",
         question: "Did the words arrive?",
         caption: "Letters by kind".to_owned(),
         columns: columns(&[
@@ -536,7 +536,7 @@ fn reminders(report: &Report) -> Table {
         ])
     });
     Table {
-        file: "12-reminders",
+        file: "13-reminders",
         question: "What followed each reminder?",
         caption: "Reset within 72 hours of a reminder, of the accounts open when it was mailed"
             .to_owned(),
@@ -563,7 +563,7 @@ fn coverage(report: &Report) -> Table {
         ])
     });
     Table {
-        file: "13-coverage",
+        file: "14-coverage",
         question: "Was everybody looked at?",
         caption: "Accounts that each audit looked at, of those in scope".to_owned(),
         columns: columns(&[
@@ -598,7 +598,7 @@ fn statements(report: &Report) -> Table {
         ])
     });
     Table {
-        file: "14-statements",
+        file: "15-statements",
         question: "Who approved which words?",
         caption: "Messages and statements".to_owned(),
         columns: columns(&[
@@ -631,7 +631,7 @@ fn incidents(report: &Report) -> Table {
         ])
     });
     Table {
-        file: "15-incidents",
+        file: "16-incidents",
         question: "Did we speak in time?",
         caption: "Incidents and promised updates".to_owned(),
         columns: columns(&[
@@ -673,7 +673,7 @@ fn clocks(report: &Report) -> Table {
         ])
     });
     Table {
-        file: "16-legal-clocks",
+        file: "17-legal-clocks",
         question: "Were the legal deadlines met?",
         caption: "Legal clocks; whether a duty applies is decided by people".to_owned(),
         columns: columns(&[
@@ -699,14 +699,18 @@ fn provenance(report: &Report) -> Table {
         row(vec![
             Value::words(&line.name),
             Value::When(line.received_at),
-            Value::Cell(Cell::Count(line.size_bytes)),
+            // Of a directory's export only the fingerprint is kept.
+            match line.size_bytes {
+                0 => Value::Nothing,
+                bytes => Value::Cell(Cell::Count(bytes)),
+            },
             Value::Ratio(Ratio::of(line.accepted, line.rows)),
             Value::Words(reasons.collect::<Vec<_>>().join("; ")),
             Value::Hash(line.sha256.clone()),
         ])
     });
     Table {
-        file: "17-provenance",
+        file: "20-provenance",
         question: "Can the numbers be rebuilt?",
         caption: "Files that these figures rest on, in rows".to_owned(),
         columns: columns(&[
@@ -784,7 +788,7 @@ fn benchmarks(report: &Report) -> Table {
         ])
     });
     Table {
-        file: "20-benchmarks",
+        file: "05-benchmarks",
         question: "What have others measured?",
         caption: "Published results, each with what keeps it from being a target".to_owned(),
         columns: columns(&[
