@@ -19,7 +19,7 @@ use crate::domain::report::{BurnDown, BurnPoint, Cell};
 const SIZE: (u32, u32) = (920, 400);
 /// The plot's edges.
 const LEFT: i32 = 52;
-const RIGHT: i32 = 740;
+const RIGHT: i32 = 716;
 const TOP: i32 = 68;
 const BOTTOM: i32 = 352;
 /// Names at the ends of lines stay this far apart.
@@ -278,7 +278,7 @@ fn lines<'a>(area: &Area<'a>, frame: &Frame, burn: &BurnDown) -> Drawn<'a> {
                 .points
                 .last()
                 .map_or(Cell::Hidden, |point| cell(point, category));
-            names.push((spot.1, category, *colour, format!("{category}: {now} open")));
+            names.push((spot.1, category, *colour, format!("{category}: {now}")));
         }
     }
     names.sort_by_key(|name| (name.0, std::cmp::Reverse(name.1)));
@@ -452,8 +452,8 @@ mod tests {
         for part in [
             "class=\"line weak\"",
             "class=\"line compromised\"",
-            "weak: 70 open",
-            "compromised: 30 open",
+            ">\nweak: 70\n",
+            ">\ncompromised: 30\n",
             "weak due 23 Mar 09:00",
         ] {
             assert!(svg.contains(part), "{part}: {svg}");
@@ -472,7 +472,7 @@ mod tests {
             chrono_tz::UTC,
         );
         let few = few.unwrap().unwrap();
-        assert!(few.contains("weak: &lt;5 open"));
+        assert!(few.contains(">\nweak: &lt;5\n"));
         assert!(!few.contains("compromised"));
     }
 
