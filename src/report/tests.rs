@@ -322,6 +322,83 @@ fn json_names_its_layout_and_tells_numbers_from_what_is_withheld() {
     );
 }
 
+/// Every object in `told` has the fields that the layout names, and no other.
+fn fits(told: &serde_json::Value, layout: &serde_json::Value, whole: &serde_json::Value, at: &str) {
+    use serde_json::Value;
+    if let Some(name) = layout["$ref"].as_str() {
+        let place = name.trim_start_matches('#');
+        return fits(told, whole.pointer(place).unwrap(), whole, at);
+    }
+    if let Some(choices) = layout["anyOf"].as_array() {
+        let is_object = |choice: &&Value| {
+            let place = choice["$ref"]
+                .as_str()
+                .unwrap_or("#")
+                .trim_start_matches('#');
+            let choice = if place.is_empty() {
+                choice
+            } else {
+                whole.pointer(place).unwrap()
+            };
+            let named = choice["properties"].as_object();
+            named.is_some_and(|named| {
+                told.as_object()
+                    .is_some_and(|told| named.keys().eq(told.keys()))
+            })
+        };
+        let Some(choice) = choices.iter().find(is_object) else {
+            assert!(
+                !told.is_object(),
+                "{at} has other fields than the layout names: {told}"
+            );
+            return;
+        };
+        return fits(told, choice, whole, at);
+    }
+    match told {
+        Value::Object(fields) => {
+            let named = layout["properties"]
+                .as_object()
+                .unwrap_or_else(|| panic!("{at} is no object"));
+            assert!(
+                named.keys().eq(fields.keys()),
+                "{at}: {:?} {:?}",
+                named.keys(),
+                fields.keys()
+            );
+            for (name, value) in fields {
+                fits(value, &named[name], whole, &format!("{at}.{name}"));
+            }
+        }
+        Value::Array(items) if layout["prefixItems"].is_null() => {
+            for item in items {
+                fits(item, &layout["items"], whole, &format!("{at}[]"));
+            }
+        }
+        Value::Array(items) => assert_eq!(
+            items.len(),
+            layout["prefixItems"].as_array().unwrap().len(),
+            "{at}"
+        ),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {
+            assert!(
+                layout.get("properties").is_none(),
+                "{at} is an object in the layout"
+            );
+        }
+    }
+}
+
+#[test]
+fn the_layout_names_every_field_of_the_json_and_no_other() {
+    let layout: serde_json::Value = serde_json::from_str(LAYOUT).unwrap();
+    assert_eq!(layout["properties"]["schema"]["const"], SCHEMA);
+    for readers in [Readers::Restricted, Readers::Wider] {
+        let text = render_json(&sample(420, readers, around())).unwrap();
+        fits(&serde_json::from_str(&text).unwrap(), &layout, &layout, "");
+    }
+}
+
 #[test]
 fn an_empty_report_is_still_a_report() {
     let report = sample(0, Readers::Wider, Surroundings::default());
