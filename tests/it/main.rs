@@ -7,3 +7,4 @@ mod flow;
 mod layers;
 mod lockfile;
 mod mail;
+mod report;
