@@ -4,8 +4,10 @@
 //! crash leaves no more than that in doubt. A round's transaction records the last letters and claims the next, and is
 //! never open while a byte is on the wire.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use chrono::TimeDelta;
 use serde::Serialize;
@@ -24,6 +26,9 @@ const LEASE: TimeDelta = TimeDelta::minutes(15);
 
 /// A round commits when this many letters are waiting to be recorded, or when none is coming.
 const ROUND: usize = 32;
+
+/// However slow a relay is, leases are looked after this often.
+const BEAT: Duration = Duration::from_secs(60);
 
 /// What a pass came to.
 #[derive(Clone, PartialEq, Debug, Default, Serialize)]
@@ -74,8 +79,8 @@ pub fn never() -> Stopping {
 
 /// Attempts everything that is due, until nothing is, the relay refuses us, or we are told to stop.
 pub async fn deliver(app: &Shared, stopping: &Stopping) -> anyhow::Result<Delivered> {
-    let mut pass = Pass::begin(app).await?;
-    let result = pass.run(stopping).await;
+    let mut pass = Pass::begin(app, stopping).await?;
+    let result = pass.run().await;
     pass.end().await;
     result?;
     Ok(pass.delivered)
@@ -94,30 +99,46 @@ struct Done {
     ended_at: Moment,
 }
 
+/// What a connection hands back.
+enum Back {
+    /// It was sent, or tried.
+    Done(Done),
+    /// No byte of it has gone out: we are to stop, or the relay refuses us.
+    NotBegun(Claim),
+}
+
+type Jobs = Arc<Mutex<mpsc::Receiver<Job>>>;
+
 struct Pass {
     app: Shared,
+    stopping: Stopping,
     jobs: Option<mpsc::Sender<Job>>,
-    done: mpsc::Receiver<Done>,
+    waiting: Jobs,
+    back: mpsc::Receiver<Back>,
+    not_begun: Vec<Claim>,
     workers: Vec<tokio::task::JoinHandle<()>>,
     in_flight: HashMap<DeliveryId, Moment>,
     delivered: Delivered,
-    /// The relay refuses us, or is away: nothing more is claimed in this pass.
-    is_held: bool,
+    /// The relay refuses us, or is away: nothing more is begun in this pass.
+    is_held: Arc<AtomicBool>,
 }
 
 impl Pass {
-    async fn begin(app: &Shared) -> anyhow::Result<Self> {
+    async fn begin(app: &Shared, stopping: &Stopping) -> anyhow::Result<Self> {
         let relay = &app.config.mail.relay;
         let window = usize::from(relay.doubt_window);
         let (jobs, receiver) = mpsc::channel::<Job>(window);
-        let (sender, done) = mpsc::channel::<Done>(window);
-        let receiver = Arc::new(Mutex::new(receiver));
+        let (sender, back) = mpsc::channel::<Back>(window);
+        let waiting = Arc::new(Mutex::new(receiver));
+        let is_held = Arc::new(AtomicBool::new(false));
         let workers = (0..usize::from(relay.connections).min(window))
             .map(|_| {
                 tokio::spawn(connection(
                     Arc::clone(app),
-                    Arc::clone(&receiver),
+                    Arc::clone(&waiting),
                     sender.clone(),
+                    Arc::clone(&is_held),
+                    stopping.clone(),
                 ))
             })
             .collect();
@@ -127,31 +148,50 @@ impl Pass {
         tx.commit().await?;
         Ok(Self {
             app: Arc::clone(app),
+            stopping: stopping.clone(),
             jobs: Some(jobs),
-            done,
+            waiting,
+            back,
+            not_begun: Vec::new(),
             workers,
             in_flight: HashMap::new(),
             delivered: Delivered {
                 recovered,
                 ..Delivered::default()
             },
-            is_held: false,
+            is_held,
         })
     }
 
-    async fn run(&mut self, stopping: &Stopping) -> anyhow::Result<()> {
+    async fn run(&mut self) -> anyhow::Result<()> {
         // Nothing is claimed for a relay that is not there: people must not be charged for its absence.
         if !self.is_anything_due().await? || !self.is_relay_there().await {
             return Ok(());
         }
         let mut finished: Vec<Done> = Vec::new();
         loop {
-            let stop = *stopping.borrow() || self.is_held;
+            let stop = self.is_to_stop();
+            if stop {
+                self.take_back();
+            }
             let claimed = self.round(&mut finished, stop).await?;
             if self.in_flight.is_empty() && claimed == 0 {
                 return Ok(());
             }
             self.collect(&mut finished).await;
+        }
+    }
+
+    fn is_to_stop(&self) -> bool {
+        *self.stopping.borrow() || self.is_held.load(Ordering::SeqCst)
+    }
+
+    /// Takes back what waits for a connection: all of them may be busy for as long as the relay likes.
+    fn take_back(&mut self) {
+        if let Ok(mut waiting) = self.waiting.try_lock() {
+            while let Ok(job) = waiting.try_recv() {
+                self.not_begun.push(job.claim);
+            }
         }
     }
 
@@ -174,7 +214,7 @@ impl Pass {
     }
 
     fn hold(&mut self, sent: &Sent) {
-        self.is_held = true;
+        self.is_held.store(true, Ordering::SeqCst);
         let what = describe(sent);
         if sent.outcome == Outcome::HoldRelay {
             tracing::error!(
@@ -194,24 +234,33 @@ impl Pass {
     async fn round(&mut self, finished: &mut Vec<Done>, stop: bool) -> anyhow::Result<usize> {
         let now = self.app.clock.now();
         let window = usize::from(self.app.config.mail.relay.doubt_window);
-        let still: usize = self.in_flight.len() - finished.len();
+        let ended = finished.len() + self.not_begun.len();
+        let still: usize = self.in_flight.len().saturating_sub(ended);
         let room = if stop {
             0
         } else {
             window.saturating_sub(still)
         };
-        if finished.is_empty() && room == 0 {
+        let old = self.old_leases(finished, now);
+        if ended == 0 && room == 0 && old.is_empty() {
             return Ok(0);
         }
         let mut tx = self.app.store.begin().await?;
         let records: Vec<Finished> = finished.iter().map(|done| self.finish(done)).collect();
         tx.record(&records, now).await?;
         work_of(&mut tx, &records, now).await?;
+        tx.unclaim(&self.not_begun, now, now).await?;
         let claims = tx
             .claim(room, &self.app.worker, now.plus(LEASE), now)
             .await?;
-        self.extend(&mut tx, finished, now).await?;
+        tx.extend_leases(&old, now.plus(LEASE)).await?;
         tx.commit().await?;
+        for id in old {
+            self.in_flight.insert(id, now);
+        }
+        for claim in self.not_begun.drain(..) {
+            self.in_flight.remove(&claim.delivery.id);
+        }
         for done in finished.drain(..) {
             self.in_flight.remove(&done.claim.delivery.id);
         }
@@ -221,23 +270,19 @@ impl Pass {
         Ok(count)
     }
 
-    /// A letter that is in flight for long keeps its lease.
-    async fn extend(&mut self, tx: &mut Tx, finished: &[Done], now: Moment) -> anyhow::Result<()> {
-        let ended: std::collections::HashSet<DeliveryId> =
-            finished.iter().map(|done| done.claim.delivery.id).collect();
-        let old: Vec<DeliveryId> = self
-            .in_flight
+    /// Letters that are in flight for long: they keep their lease, however full the window is.
+    fn old_leases(&self, finished: &[Done], now: Moment) -> Vec<DeliveryId> {
+        let ended: HashSet<DeliveryId> = finished
+            .iter()
+            .map(|done| &done.claim)
+            .chain(&self.not_begun)
+            .map(|claim| claim.delivery.id)
+            .collect();
+        self.in_flight
             .iter()
             .filter(|(id, since)| !ended.contains(id) && now.since(**since) > LEASE / 3)
             .map(|(id, _)| *id)
-            .collect();
-        if !old.is_empty() {
-            tx.extend_leases(&old, now.plus(LEASE)).await?;
-            for id in old {
-                self.in_flight.insert(id, now);
-            }
-        }
-        Ok(())
+            .collect()
     }
 
     async fn send(&mut self, claims: Vec<Claim>, now: Moment) -> anyhow::Result<()> {
@@ -287,14 +332,17 @@ impl Pass {
         if self.in_flight.is_empty() {
             return;
         }
-        let beat = tokio::time::timeout(std::time::Duration::from_secs(60), self.done.recv()).await;
-        if let Ok(Some(done)) = beat {
-            finished.push(done);
-        }
-        while finished.len() < ROUND.min(self.in_flight.len()) {
-            match tokio::time::timeout(std::time::Duration::from_millis(2), self.done.recv()).await
-            {
-                Ok(Some(done)) => finished.push(done),
+        let is_to_stop = self.is_to_stop();
+        let mut stopping = self.stopping.clone();
+        let first = tokio::select! {
+            back = self.back.recv() => back,
+            _ = stopping.wait_for(|stop| *stop), if !is_to_stop => return,
+            () = tokio::time::sleep(BEAT) => return,
+        };
+        self.sort(first, finished);
+        while finished.len() + self.not_begun.len() < ROUND.min(self.in_flight.len()) {
+            match tokio::time::timeout(Duration::from_millis(2), self.back.recv()).await {
+                Ok(Some(back)) => self.sort(Some(back), finished),
                 Ok(None) | Err(_) => break,
             }
         }
@@ -306,6 +354,14 @@ impl Pass {
             .collect();
         if let Some(sent) = trouble.first() {
             self.hold(sent);
+        }
+    }
+
+    fn sort(&mut self, back: Option<Back>, finished: &mut Vec<Done>) {
+        match back {
+            Some(Back::Done(done)) => finished.push(done),
+            Some(Back::NotBegun(claim)) => self.not_begun.push(claim),
+            None => {}
         }
     }
 
@@ -378,29 +434,35 @@ impl Pass {
     }
 }
 
-/// One connection: takes letters as they come, one after the other.
-async fn connection(app: Shared, jobs: Arc<Mutex<mpsc::Receiver<Job>>>, done: mpsc::Sender<Done>) {
+/// One connection: takes letters as they come, one after the other. What is not begun is handed back.
+async fn connection(
+    app: Shared,
+    jobs: Jobs,
+    back: mpsc::Sender<Back>,
+    is_held: Arc<AtomicBool>,
+    stopping: Stopping,
+) {
     let mut session: Session = app.outlet.open();
     loop {
         let job = { jobs.lock().await.recv().await };
         let Some(job) = job else { break };
-        let sent = session
-            .send(
-                &job.envelope_from,
-                &job.claim.delivery.recipient,
-                &job.bytes,
-            )
-            .await;
-        let ended_at = app.clock.now();
-        if done
-            .send(Done {
+        let handed = if is_held.load(Ordering::SeqCst) || *stopping.borrow() {
+            Back::NotBegun(job.claim)
+        } else {
+            let to = &job.claim.delivery.recipient;
+            let sent = session.send(&job.envelope_from, to, &job.bytes).await;
+            // At once: the others are not to knock on a door that was just shut.
+            if sent.outcome.is_about_the_relay() {
+                is_held.store(true, Ordering::SeqCst);
+            }
+            let ended_at = app.clock.now();
+            Back::Done(Done {
                 claim: job.claim,
                 sent,
                 ended_at,
             })
-            .await
-            .is_err()
-        {
+        };
+        if back.send(handed).await.is_err() {
             break;
         }
     }
