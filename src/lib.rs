@@ -4,6 +4,34 @@
 //! audit file → findings → cases → notices → deliveries → attempts → evidence → closed case → report
 //!                             incident → posts
 //! ```
+//!
+//! Data moves one way, and imports point down:
+//!
+//! ```text
+//! main · cli · commands · serve · schedule · demo                   who asks
+//! steps · desk                                                      load → decide → save
+//! app · config · logging                                            wiring
+//! audit · directory · messages · channels · store · report          the edges; they do not know each other
+//! domain · clock                                                    import nothing of ours
+//! ```
+//!
+//! # One audit, walked
+//!
+//! `bell intake weak.csv --as ann` is parsed by [`cli`] and carried out by [`commands`], which builds an [`app::App`] from the
+//! [`config`] and calls [`steps::intake`]. That reads the file once to hash it and to see that all of it can be read, and a
+//! second time, in one transaction, to take it in: [`audit`] turns bytes into rows and drops every secret at the cell;
+//! [`domain::identity`] decides whose each row is; [`store`] keeps the findings; [`domain::case::on_claims`] decides what
+//! they do to cases, by the rule of [`domain::evidence`].
+//!
+//! [`steps::plan`] asks [`domain::policy`] who is to be told, and drafts a campaign. A second operator approves exactly that
+//! ([`steps::campaign`]). [`steps::notify`] writes every letter once before it queues the first ([`messages`]), fixes the
+//! deadline, and climbs each thread's [`domain::ladder`] from then on. [`steps::deliver`] commits an attempt before its first
+//! byte goes out through [`channels`], and [`domain::delivery`] says what the relay's answer means. [`steps::inbox`] hears of
+//! letters that came back.
+//!
+//! [`steps::confirm`] reads what the [`directory`] says and closes the cases it proves; a later audit that still finds the
+//! account opens a successor. [`steps::announce`] keeps one status post true. [`steps::report`] folds the ledger into the
+//! figures as of any moment. `bell serve` ([`serve`]) does all of it by the [`schedule`].
 
 pub mod app;
 pub mod audit;
@@ -18,6 +46,7 @@ pub mod directory;
 pub mod domain;
 pub mod logging;
 pub mod messages;
+pub mod report;
 pub mod schedule;
 pub mod serve;
 pub mod steps;

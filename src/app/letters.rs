@@ -29,6 +29,7 @@ pub struct Letters {
     bounce_domain: String,
     is_private: bool,
     site_key: Vec<u8>,
+    templates: Mutex<HashMap<(NoticeKind, String), Arc<Template>>>,
     kept: Mutex<HashMap<TemplateId, Arc<Kept>>>,
 }
 
@@ -45,6 +46,15 @@ impl std::fmt::Debug for Kept {
             .field("locale", &self.locale)
             .finish_non_exhaustive()
     }
+}
+
+/// All that a kind's letters are made of but a person's facts.
+#[derive(Debug)]
+pub struct Template {
+    /// SHA-256 of the document, in hexadecimal.
+    pub hash: String,
+    /// The texts and the organisation's constants, as JSON.
+    pub document: String,
 }
 
 /// A letter, ready to be sent.
@@ -101,17 +111,30 @@ impl Letters {
             bounce_domain: mail.bounce_domain.clone(),
             is_private: mail.sensitivity == Sensitivity::Private,
             site_key,
+            templates: Mutex::default(),
             kept: Mutex::default(),
         })
     }
 
-    /// The hash of all that a kind's letters are made of but a person's facts, and that document itself.
-    pub fn template(&self, kind: NoticeKind, locale: &str) -> anyhow::Result<(String, String)> {
+    /// The hash of all that a kind's letters are made of but a person's facts, and that document itself. The texts do
+    /// not change while we run, so each is put together once.
+    pub fn template(&self, kind: NoticeKind, locale: &str) -> anyhow::Result<Arc<Template>> {
+        let key = (kind, locale.to_owned());
+        let mut known = self
+            .templates
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(template) = known.get(&key) {
+            return Ok(Arc::clone(template));
+        }
         let document = self
             .messages
             .document(kind, locale, &self.constants)
             .with_context(|| format!("there is no {kind} in {locale}"))?;
-        Ok((HEXLOWER.encode(&Sha256::digest(&document)), document))
+        let hash = HEXLOWER.encode(&Sha256::digest(&document));
+        let template = Arc::new(Template { hash, document });
+        known.insert(key, Arc::clone(&template));
+        Ok(template)
     }
 
     /// Writes a person's letter from the texts of today.

@@ -1,6 +1,7 @@
 //! App: store, messages, channels, policy and clock, wired from the config; what every step is handed.
 
 mod letters;
+mod progress;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -24,6 +25,7 @@ use crate::messages::{Constants, Messages, Sourced};
 use crate::store::Store;
 
 pub use letters::{Framing, Letters, Written, letter_hash};
+pub use progress::{Bar, Progress};
 
 /// Everything a step needs. Cheap to share.
 #[derive(Debug)]
@@ -46,6 +48,8 @@ pub struct App {
     pub calendar: Calendar,
     /// When a delivery is tried again.
     pub retries: Retries,
+    /// How far long work is.
+    pub progress: Progress,
     /// Who we are among the instances that share a database.
     pub worker: String,
 }
@@ -67,6 +71,7 @@ impl App {
             inbox: config.mail.maildir.clone().map(Inbox::new),
             status: status(&config)?,
             worker: format!("{}-{:08x}", std::process::id(), rand::random::<u32>()),
+            progress: Progress::silent(),
             retries: Retries::default(),
             clock,
             config,

@@ -186,16 +186,21 @@ fn tell(story: &DeliveryStory) -> String {
         "\n    delivery {} {} to {}: {}{twice}",
         story.id, story.kind, story.recipient, story.state
     );
-    for (start, end, outcome, stage, code, reply) in &story.attempts {
-        let end = end.map_or_else(|| "in flight".to_owned(), |at| at.to_string());
-        let code = code.map(|code| format!(" {code}")).unwrap_or_default();
-        let (outcome, stage, reply) = (
-            outcome.as_deref().unwrap_or(""),
-            stage.as_deref().unwrap_or(""),
-            reply.as_deref().unwrap_or(""),
-        );
+    for attempt in &story.attempts {
+        let end = attempt
+            .ended_at
+            .map_or_else(|| "in flight".to_owned(), |at| at.to_string());
+        let code = attempt
+            .code
+            .map(|code| format!(" {code}"))
+            .unwrap_or_default();
+        let word = |text: &Option<String>| text.clone().unwrap_or_default();
         text.push_str(&format!(
-            "\n      {start} → {end}  {outcome} {stage}{code} {reply}"
+            "\n      {} → {end}  {} {}{code} {}",
+            attempt.started_at,
+            word(&attempt.outcome),
+            word(&attempt.stage),
+            word(&attempt.reply)
         ));
     }
     text

@@ -14,7 +14,7 @@ use anyhow::{Context, ensure};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::app::{App, Shared};
+use crate::app::{App, Progress, Shared};
 use crate::audit::Format;
 use crate::cli::{Cli, Command, Intake, Ledger, Messages};
 use crate::clock::Clock;
@@ -141,7 +141,11 @@ async fn answer(cli: Cli) -> anyhow::Result<Said> {
     if matches!(cli.command, Command::Serve) || std::env::var_os("BELL_LOG").is_some() {
         logging::start(&config.log)?;
     }
-    let app = Arc::new(App::build(config, Clock::System).await?);
+    let mut app = App::build(config, Clock::System).await?;
+    if !matches!(cli.command, Command::Serve) {
+        app.progress = Progress::terminal();
+    }
+    let app = Arc::new(app);
     let said = with_app(&cli, &app).await;
     app.store.close().await;
     said
@@ -192,7 +196,7 @@ async fn with_app(cli: &Cli, app: &Shared) -> anyhow::Result<Said> {
             let announced = steps::announce::announce(app).await?;
             Ok(Said::both(&announced)?.look_if(!announced.waiting.is_empty()))
         }
-        Command::Report(options) => report::run(app, options).await,
+        Command::Report(options) => report::run(cli, app, options).await,
         Command::Messages(command) => messages(app, command),
         Command::Ledger(Ledger::List { after, limit }) => ledger(app, *after, *limit).await,
     }

@@ -92,7 +92,7 @@ pub async fn run(options: &Demo) -> anyhow::Result<Told> {
         lines: Vec::new(),
         world: World::new(),
         stopping: deliver::never(),
-        last: std::collections::HashMap::new(),
+        day: Day::default(),
     };
     play.first_morning(&audits).await?;
     play.three_weeks(!own).await?;
@@ -315,7 +315,44 @@ struct Play {
     lines: Vec<(Moment, String, String)>,
     world: World,
     stopping: deliver::Stopping,
-    last: std::collections::HashMap<&'static str, Moment>,
+    day: Day,
+}
+
+/// What a day's steps came to.
+#[derive(Default)]
+struct Day(Vec<(&'static str, u64)>);
+
+impl Day {
+    fn add(&mut self, what: &'static str, count: u64) {
+        match self.0.iter_mut().find(|(known, _)| *known == what) {
+            Some((_, sum)) => *sum += count,
+            None => self.0.push((what, count)),
+        }
+    }
+
+    fn told(&self) -> Option<String> {
+        let order = [
+            "resets proven",
+            "closed as disabled",
+            "thanks",
+            "first notices",
+            "reminders",
+            "letters sent",
+            "bounced, so not reached",
+            "tasks for people",
+            "edits of the status post",
+        ];
+        let parts: Vec<String> = order
+            .iter()
+            .filter_map(|what| {
+                self.0
+                    .iter()
+                    .find(|(known, count)| known == what && *count > 0)
+            })
+            .map(|(what, count)| format!("{count} {what}"))
+            .collect();
+        (!parts.is_empty()).then(|| parts.join(", "))
+    }
 }
 
 impl Play {
@@ -418,8 +455,7 @@ impl Play {
         Ok(())
     }
 
-    async fn step(&mut self, name: &'static str) -> anyhow::Result<String> {
-        self.last.insert(name, self.app.clock.now());
+    async fn step(&self, name: &'static str) -> anyhow::Result<String> {
         serve::step(&self.app, name, &self.stopping).await
     }
 
@@ -446,35 +482,72 @@ impl Play {
                 self.second_audit().await?;
                 continue;
             }
+            if !self.is_same_day(now, at) {
+                self.tell_day();
+            }
             self.app.clock.set(at);
             self.world.turn(&self.app, &self.out).await?;
             for (name, schedule) in &schedules {
-                if schedule.latest_due(now, at) == Some(at) && *name != "intake" && *name != "plan"
-                {
-                    let told = self.step(name).await?;
-                    self.tell_news(name, told);
+                if schedule.latest_due(now, at) == Some(at) {
+                    self.scheduled(name).await?;
                 }
             }
         }
+        self.tell_day();
         self.app.clock.set(end);
         Ok(())
     }
 
-    /// Lines that say something happened; a step that found nothing to do is not told.
-    fn tell_news(&mut self, name: &str, told: String) {
-        let silent = match name {
-            "deliver" => told.starts_with("0 accepted, 0 deferred, 0 refused, 0 in doubt"),
-            "notify" => told.starts_with("0 first notices and 0 reminders queued, 0 tasks"),
-            "confirm" => told.contains(": 0 cases closed by reset, 0 as disabled, 0 reopened"),
-            "inbox" => told.starts_with("0 bounces"),
-            "announce" => told.starts_with("0 posted, 0 edited"),
+    fn is_same_day(&self, one: Moment, other: Moment) -> bool {
+        self.app.calendar.local(one).date() == self.app.calendar.local(other).date()
+    }
+
+    /// A step that fell due. What it did is told once a day.
+    async fn scheduled(&mut self, name: &str) -> anyhow::Result<()> {
+        let (app, day) = (&self.app, &mut self.day);
+        match name {
             "people" => {
-                told.contains("0 joined, 0 left, 0 moved, 0 disabled, 0 enabled, 0 updated")
+                steps::people::sync(app, None, false, "bell").await?;
             }
-            _ => false,
-        };
-        if !silent {
-            self.tell(name, told);
+            "notify" => {
+                let queued = steps::notify::notify(app).await?;
+                day.add("first notices", queued.notices);
+                day.add("reminders", queued.reminders);
+                day.add("tasks for people", queued.tasks);
+            }
+            "deliver" => day.add(
+                "letters sent",
+                deliver::deliver(app, &self.stopping).await?.accepted,
+            ),
+            "inbox" => day.add(
+                "bounced, so not reached",
+                steps::inbox::receive(app).await?.bounced,
+            ),
+            "confirm" => {
+                let confirmed = steps::confirm::confirm(app, None, None).await?;
+                day.add("resets proven", confirmed.reset);
+                day.add("closed as disabled", confirmed.disabled);
+                day.add("thanks", confirmed.thanks);
+            }
+            "announce" => day.add(
+                "edits of the status post",
+                steps::announce::announce(app).await?.edited,
+            ),
+            "report" => {
+                let told = steps::report::write_scheduled(app).await?;
+                self.tell("report", told);
+            }
+            // Nothing is dropped into folders, and every campaign is drafted by ann.
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// One line for a day on which something happened.
+    fn tell_day(&mut self) {
+        let day = std::mem::take(&mut self.day);
+        if let Some(text) = day.told() {
+            self.tell("day's sum", text);
         }
     }
 
@@ -495,7 +568,7 @@ impl Play {
         self.tell("announce", format!("resolved; {told}"));
         let report = self.out.join("report.html");
         let told =
-            steps::report::write(&self.app, None, crate::cli::ReportFormat::Html, &report).await?;
+            steps::report::write(&self.app, None, crate::report::Format::Html, &report).await?;
         self.tell("report", told);
         self.app.store.close().await;
         let look = vec![

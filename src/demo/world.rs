@@ -13,6 +13,12 @@ use crate::domain::case::CaseState;
 use crate::domain::finding::Category;
 use crate::domain::{CaseId, DeliveryId, Moment};
 
+/// People of the sample organisation who choose another weak password: the second audit finds them again.
+const OTHER_WEAK_ONES: [&str; 2] = ["lindqvistm", "rookes"];
+
+/// People of the sample organisation whose mailboxes do not exist any more.
+const SENT_BACK: [&str; 2] = ["penroseg", "tremblayl"];
+
 /// What the directory would tell of an account.
 struct Known {
     changed_at: Moment,
@@ -40,7 +46,6 @@ impl World {
         let mut tx = app.store.read().await?;
         let cases = tx.cases(CaseId(0), true, 100_000).await?;
         let accounts = tx.accounts(cases.iter().map(|case| case.account)).await?;
-        let mut changed = self.directory.is_empty();
         let mut letters = Vec::new();
         for case in &cases {
             let Some(account) = accounts.get(&case.account) else {
@@ -50,7 +55,6 @@ impl World {
                 .directory
                 .entry(account.object_id.clone())
                 .or_insert_with(|| {
-                    changed = true;
                     // Long before any audit.
                     Known {
                         changed_at: case.claim.bad_as_of.minus(TimeDelta::days(200)),
@@ -59,14 +63,24 @@ impl World {
                 });
             let fate = fate(&account.object_id, case.id);
             if let CaseState::Notified { at } = case.state {
-                if let Some(after) = patience(fate, case.claim.category, case.reopens.is_some()) {
+                let another_weak_one = OTHER_WEAK_ONES
+                    .contains(&account.sam.as_deref().unwrap_or_default())
+                    && case.reopens.is_none();
+                let sent_back = SENT_BACK.contains(&account.sam.as_deref().unwrap_or_default());
+                let after = if sent_back {
+                    None
+                } else if another_weak_one {
+                    Some(TimeDelta::hours(20))
+                } else {
+                    patience(fate, case.claim.category, case.reopens.is_some())
+                };
+                if let Some(after) = after {
                     let at = at.plus(after);
                     if at <= now && known.changed_at < case.claim.bad_as_of.max(case.opened_at) {
                         known.changed_at = at;
-                        changed = true;
                     }
                 }
-                if fate % 16 == 3 && case.reopens.is_none() {
+                if sent_back || (fate % 16 == 3 && !another_weak_one && case.reopens.is_none()) {
                     letters.extend(
                         tx.stories(case.id)
                             .await?
@@ -82,10 +96,7 @@ impl World {
                 self.bounce(app, out, letter.id, letter.recipient.expose())?;
             }
         }
-        if changed {
-            self.export(out, now)?;
-        }
-        Ok(())
+        self.export(out, now)
     }
 
     /// The directory's export, as the evidence source reads it.
@@ -149,7 +160,7 @@ fn patience(fate: u32, category: Category, again: bool) -> Option<TimeDelta> {
         2 | 3 => 8 + i64::from(fate / 8 % 20),
         4 | 5 => 40 + i64::from(fate / 8 % 60),
         6 => 130 + i64::from(fate / 8 % 160),
-        _ => return (quick && fate % 3 > 0).then(|| TimeDelta::hours(30)),
+        _ => return (quick && !fate.is_multiple_of(3)).then(|| TimeDelta::hours(30)),
     };
     Some(
         TimeDelta::hours(if quick { hours / 3 } else { hours })

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::moment::Moment;
+
 /// Where an incident is.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -42,5 +44,69 @@ impl IncidentState {
     /// The state that a word names.
     pub fn from_word(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|state| state.word() == word)
+    }
+}
+
+/// What readers of an incident's post were told, and when.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Word {
+    /// That they would hear more by then.
+    Promised {
+        /// When it was said.
+        at: Moment,
+        /// By when.
+        by: Moment,
+    },
+    /// Something new.
+    Updated {
+        /// When.
+        at: Moment,
+    },
+}
+
+/// Promised updates whose time has come at `as_of`, and how many of these were missed. A promise is kept by any update
+/// after it was made and by its time.
+pub fn promises(words: &[Word], as_of: Moment) -> (u64, u64) {
+    let (mut due, mut missed) = (0, 0);
+    for word in words {
+        let Word::Promised { at: said, by } = word else {
+            continue;
+        };
+        if *by > as_of {
+            continue;
+        }
+        due += 1;
+        let kept = words
+            .iter()
+            .any(|word| matches!(word, Word::Updated { at } if said < at && at <= by));
+        missed += u64::from(!kept);
+    }
+    (due, missed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_promise_is_kept_by_an_update_after_it_and_by_its_time() {
+        let at = |hour: i64| Moment::from_micros(hour * 3_600_000_000);
+        let promised = |said, by| Word::Promised {
+            at: at(said),
+            by: at(by),
+        };
+        let updated = |hour| Word::Updated { at: at(hour) };
+        for (words, as_of, expected) in [
+            (vec![], 9, (0, 0)),
+            (vec![promised(1, 5)], 4, (0, 0)),
+            (vec![promised(1, 5)], 5, (1, 1)),
+            (vec![promised(1, 5), updated(5)], 9, (1, 0)),
+            (vec![promised(1, 5), updated(6)], 9, (1, 1)),
+            // What is said together with the promise does not keep it.
+            (vec![updated(1), promised(1, 5)], 9, (1, 1)),
+            (vec![promised(1, 5), updated(3), promised(3, 8)], 9, (2, 1)),
+        ] {
+            assert_eq!(promises(&words, at(as_of)), expected, "{words:?}");
+        }
     }
 }

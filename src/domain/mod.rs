@@ -19,6 +19,8 @@ pub mod moment;
 pub mod notice;
 pub mod person;
 pub mod policy;
+pub mod report;
+pub mod survival;
 
 pub use address::{EmailAddress, PersonName};
 pub use ids::*;

@@ -33,7 +33,7 @@ pub use context::{BadFact, Personal, Reference, account_label};
 pub use lint::Finding;
 pub use measure::reading_grade;
 pub use source::DEFAULT_LOCALE;
-pub use status::{BadStatus, Figure, StatusContext};
+pub use status::{BadStatus, StatusContext};
 
 use context::Words;
 use source::{LAYOUT, STATUS, Source, Sources};
@@ -226,7 +226,7 @@ impl Messages {
         compose(&self.env, kind, locale, constants, personal)
     }
 
-    /// Writes the status post, in Discord's Markdown.
+    /// Writes the words of the status post, as plain text: each channel escapes for itself.
     pub fn render_status(&self, status: &StatusContext) -> Result<String, RenderError> {
         let words = Value::from_serialize(status::StatusWords::new(status)?);
         let text = self
@@ -235,7 +235,7 @@ impl Messages {
             .and_then(|template| template.render(words))
             .map_err(|error| stopped(&error))?;
         let text = text.trim().to_owned();
-        if text.chars().count() > 2_000 {
+        if text.chars().count() > 600 {
             return Err(BadStatus::TooLong.into());
         }
         Ok(text)

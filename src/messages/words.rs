@@ -42,16 +42,6 @@ pub(super) fn past(at: Moment, zone: Tz) -> String {
     )
 }
 
-/// "2pm on Friday 4 July 2025": the as-of time of a public figure.
-pub(super) fn dated(at: Moment, zone: Tz) -> String {
-    let local = at.utc().with_timezone(&zone);
-    format!(
-        "{} on {}",
-        clock(local.hour(), local.minute()),
-        local.format("%A %-d %B %Y")
-    )
-}
-
 fn clock(hour: u32, minute: u32) -> String {
     let half = if hour < 12 { "am" } else { "pm" };
     let hour = match hour % 12 {
@@ -97,19 +87,6 @@ pub(super) fn without_dots(text: &str) -> String {
         if c == '.' && chars.peek().is_some_and(|next| next.is_alphanumeric()) {
             out.push(' ');
         }
-    }
-    out
-}
-
-/// 9000 as "9,000".
-pub(super) fn number(n: u64) -> String {
-    let digits = n.to_string();
-    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
-    for (nth, digit) in digits.chars().enumerate() {
-        if nth > 0 && (digits.len() - nth).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
     }
     out
 }
@@ -174,18 +151,6 @@ mod tests {
         assert_eq!(
             past(at("2025-07-03T14:20:00Z"), london),
             "on Thursday 3 July at 3.20pm"
-        );
-    }
-
-    #[test]
-    fn lists_and_numbers_read_as_people_write_them() {
-        let items = ["a", "b", "c"].map(str::to_owned);
-        assert_eq!(join(&items[..1]), "a");
-        assert_eq!(join(&items[..2]), "a and b");
-        assert_eq!(join(&items), "a, b and c");
-        assert_eq!(
-            [0, 999, 1000, 9_000_000].map(number),
-            ["0", "999", "1,000", "9,000,000"]
         );
     }
 

@@ -10,6 +10,7 @@ use crate::app::App;
 use crate::channels::discord::{MessageId, Miss, StatusChannel, StatusLine, StatusPost};
 use crate::domain::Moment;
 use crate::domain::incident::IncidentState;
+use crate::messages::StatusContext;
 use crate::store::{Incident, Post, PostState};
 
 /// The one place that posts go to.
@@ -70,9 +71,11 @@ async fn one(
     announced: &mut Announced,
 ) -> anyhow::Result<()> {
     let now = app.clock.now();
-    let mut tx = app.store.begin().await?;
-    let before = tx.post(incident.id, CHANNEL).await?;
-    let said = content(app, &mut tx, incident, now).await?;
+    let (before, said) = {
+        let mut tx = app.store.read().await?;
+        let before = tx.post(incident.id, CHANNEL).await?;
+        (before, content(app, &mut tx, incident, now).await?)
+    };
     let hash = HEXLOWER.encode(&Sha256::digest(said.fingerprint()));
     let up_to_date = before
         .as_ref()
@@ -87,6 +90,7 @@ async fn one(
         return Ok(());
     }
     // The intent is written down before the call; the message's id after it.
+    let mut tx = app.store.begin().await?;
     let post = tx.intend_post(incident.id, CHANNEL, &hash, now).await?;
     tx.commit().await?;
     let content = said.post(incident, post.version);
@@ -155,11 +159,12 @@ async fn say(
     }
     let tried_before = before.is_some_and(|before| before.state != PostState::Gone);
     let is_old = before.is_some_and(|before| now.since(before.intended_at) > NONCE_HOLDS);
-    if tried_before && is_old {
-        if let Some(id) = channel.find_recent(&content.footer_reference).await? {
-            channel.edit(&id, content).await?;
-            return Ok(Said::Again(id));
-        }
+    if tried_before
+        && is_old
+        && let Some(id) = channel.find_recent(&content.footer_reference).await?
+    {
+        channel.edit(&id, content).await?;
+        return Ok(Said::Again(id));
     }
     channel.post(content, &post.nonce).await.map(Said::New)
 }
@@ -213,13 +218,11 @@ async fn content(
         label: label.to_owned(),
         value,
     };
-    let mut lines = vec![line("State", incident.state.word().to_owned())];
-    lines.extend(
-        figures
-            .lines()
-            .into_iter()
-            .map(|(label, value)| line(label, value)),
-    );
+    let mut lines: Vec<StatusLine> = figures
+        .lines()
+        .into_iter()
+        .map(|(label, value)| line(label, value))
+        .collect();
     if let Some(next) = incident
         .next_update_at
         .filter(|_| incident.state != IncidentState::Resolved)
@@ -227,7 +230,10 @@ async fn content(
         lines.push(line("Next update by", at(next)));
     }
     Ok(Content {
-        text: String::new(),
+        text: app.letters.messages.render_status(&StatusContext {
+            state: incident.state,
+            team: app.letters.constants.team.clone(),
+        })?,
         lines,
         as_of: at(now),
     })

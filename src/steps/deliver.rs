@@ -4,10 +4,9 @@
 //! crash leaves no more than that in doubt. A round's transaction records the last letters and claims the next, and is
 //! never open while a byte is on the wire.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use chrono::TimeDelta;
 use serde::Serialize;
@@ -19,16 +18,13 @@ use crate::domain::case::CaseState;
 use crate::domain::delivery::{Answer, Next, Outcome, Stage, Tried};
 use crate::domain::policy::WhyNot;
 use crate::domain::{DeliveryId, Moment};
-use crate::store::{Claim, Finished, Recovered, TaskKind, Tx, Undelivered};
+use crate::store::{Claim, Finished, Recovered, StoreError, TaskKind, Tx, Undelivered};
 
 /// A worker that is silent for this long is dead. Renewed while a letter is in flight.
 const LEASE: TimeDelta = TimeDelta::minutes(15);
 
 /// A round commits when this many letters are waiting to be recorded, or when none is coming.
 const ROUND: usize = 32;
-
-/// However slow a relay is, leases are looked after this often.
-const BEAT: Duration = Duration::from_secs(60);
 
 /// What a pass came to.
 #[derive(Clone, PartialEq, Debug, Default, Serialize)]
@@ -79,11 +75,38 @@ pub fn never() -> Stopping {
 
 /// Attempts everything that is due, until nothing is, the relay refuses us, or we are told to stop.
 pub async fn deliver(app: &Shared, stopping: &Stopping) -> anyhow::Result<Delivered> {
-    let mut pass = Pass::begin(app, stopping).await?;
-    let result = pass.run().await;
+    let recovered = recover(app).await?;
+    if !is_anything_due(app).await? {
+        return Ok(Delivered {
+            recovered,
+            ..Delivered::default()
+        });
+    }
+    let mut pass = Pass::begin(app, recovered);
+    let result = pass.run(stopping).await;
     pass.end().await;
     result?;
     Ok(pass.delivered)
+}
+
+/// What a dead worker left in flight is in doubt. A look comes first: most passes find nothing to write.
+async fn recover(app: &App) -> anyhow::Result<Recovered> {
+    let now = app.clock.now();
+    let expired = app.store.read().await?.has_expired_leases(now).await?;
+    if !expired {
+        return Ok(Recovered::default());
+    }
+    let mut tx = app.store.begin().await?;
+    let recovered = tx.recover(now.plus(app.retries.least_wait), now).await?;
+    tx.commit().await?;
+    Ok(recovered)
+}
+
+async fn is_anything_due(app: &App) -> anyhow::Result<bool> {
+    Ok(app
+        .next_delivery_at()
+        .await?
+        .is_some_and(|at| at <= app.clock.now()))
 }
 
 /// A letter on its way to a connection, and what became of it on its way back.
@@ -95,116 +118,89 @@ struct Job {
 
 struct Done {
     claim: Claim,
-    sent: Sent,
+    /// None if no byte of it went out, because we were halted first.
+    sent: Option<Sent>,
     ended_at: Moment,
 }
 
-/// What a connection hands back.
-enum Back {
-    /// It was sent, or tried.
-    Done(Done),
-    /// No byte of it has gone out: we are to stop, or the relay refuses us.
-    NotBegun(Claim),
-}
-
-type Jobs = Arc<Mutex<mpsc::Receiver<Job>>>;
-
 struct Pass {
     app: Shared,
-    stopping: Stopping,
     jobs: Option<mpsc::Sender<Job>>,
-    waiting: Jobs,
-    back: mpsc::Receiver<Back>,
-    not_begun: Vec<Claim>,
+    done: mpsc::Receiver<Done>,
     workers: Vec<tokio::task::JoinHandle<()>>,
     in_flight: HashMap<DeliveryId, Moment>,
     delivered: Delivered,
-    /// The relay refuses us, or is away: nothing more is begun in this pass.
-    is_held: Arc<AtomicBool>,
+    /// The relay refuses us or is away, or we are told to stop: nothing more is begun in this pass. Shared with the
+    /// connections, so that what waits behind a hanging letter is given back.
+    halted: Arc<AtomicBool>,
 }
 
 impl Pass {
-    async fn begin(app: &Shared, stopping: &Stopping) -> anyhow::Result<Self> {
+    fn begin(app: &Shared, recovered: Recovered) -> Self {
         let relay = &app.config.mail.relay;
         let window = usize::from(relay.doubt_window);
         let (jobs, receiver) = mpsc::channel::<Job>(window);
-        let (sender, back) = mpsc::channel::<Back>(window);
-        let waiting = Arc::new(Mutex::new(receiver));
-        let is_held = Arc::new(AtomicBool::new(false));
+        let (sender, done) = mpsc::channel::<Done>(window);
+        let receiver = Arc::new(Mutex::new(receiver));
+        let halted = Arc::new(AtomicBool::new(false));
         let workers = (0..usize::from(relay.connections).min(window))
             .map(|_| {
                 tokio::spawn(connection(
                     Arc::clone(app),
-                    Arc::clone(&waiting),
+                    Arc::clone(&receiver),
                     sender.clone(),
-                    Arc::clone(&is_held),
-                    stopping.clone(),
+                    Arc::clone(&halted),
                 ))
             })
             .collect();
-        let now = app.clock.now();
-        let mut tx = app.store.begin().await?;
-        let recovered = tx.recover(now.plus(app.retries.least_wait), now).await?;
-        tx.commit().await?;
-        Ok(Self {
+        Self {
             app: Arc::clone(app),
-            stopping: stopping.clone(),
             jobs: Some(jobs),
-            waiting,
-            back,
-            not_begun: Vec::new(),
+            done,
             workers,
             in_flight: HashMap::new(),
             delivered: Delivered {
                 recovered,
                 ..Delivered::default()
             },
-            is_held,
-        })
+            halted,
+        }
     }
 
-    async fn run(&mut self) -> anyhow::Result<()> {
+    async fn run(&mut self, stopping: &Stopping) -> anyhow::Result<()> {
         // Nothing is claimed for a relay that is not there: people must not be charged for its absence.
-        if !self.is_anything_due().await? || !self.is_relay_there().await {
+        if !self.is_relay_there(stopping).await {
             return Ok(());
         }
+        let due = self
+            .app
+            .store
+            .read()
+            .await?
+            .due_count(self.app.clock.now())
+            .await?;
+        let bar = self.app.progress.begin("delivering", due);
         let mut finished: Vec<Done> = Vec::new();
         loop {
-            let stop = self.is_to_stop();
-            if stop {
-                self.take_back();
+            bar.advance(finished.len() as u64);
+            if *stopping.borrow() {
+                self.halt();
             }
-            let claimed = self.round(&mut finished, stop).await?;
+            let claimed = self.round_in_the_end(&mut finished, stopping).await?;
             if self.in_flight.is_empty() && claimed == 0 {
                 return Ok(());
             }
-            self.collect(&mut finished).await;
+            self.collect(&mut finished, stopping).await;
         }
     }
 
-    fn is_to_stop(&self) -> bool {
-        *self.stopping.borrow() || self.is_held.load(Ordering::SeqCst)
-    }
-
-    /// Takes back what waits for a connection: all of them may be busy for as long as the relay likes.
-    fn take_back(&mut self) {
-        if let Ok(mut waiting) = self.waiting.try_lock() {
-            while let Ok(job) = waiting.try_recv() {
-                self.not_begun.push(job.claim);
-            }
-        }
-    }
-
-    async fn is_anything_due(&self) -> anyhow::Result<bool> {
-        let mut tx = self.app.store.read().await?;
-        Ok(tx
-            .next_due()
-            .await?
-            .is_some_and(|at| at <= self.app.clock.now()))
-    }
-
-    async fn is_relay_there(&mut self) -> bool {
-        match self.app.outlet.check().await {
+    async fn is_relay_there(&mut self, stopping: &Stopping) -> bool {
+        let mut told = stopping.clone();
+        let checked = tokio::select! {
+            checked = self.app.outlet.check() => checked,
+            () = async { let _ = told.wait_for(|stop| *stop).await; } => return false,
+        };
+        match checked {
             Ok(()) => true,
             Err(sent) => {
                 self.hold(&sent);
@@ -213,8 +209,16 @@ impl Pass {
         }
     }
 
+    fn halt(&self) {
+        self.halted.store(true, Ordering::Relaxed);
+    }
+
+    fn is_halted(&self) -> bool {
+        self.halted.load(Ordering::Relaxed)
+    }
+
     fn hold(&mut self, sent: &Sent) {
-        self.is_held.store(true, Ordering::SeqCst);
+        self.halt();
         let what = describe(sent);
         if sent.outcome == Outcome::HoldRelay {
             tracing::error!(
@@ -230,37 +234,66 @@ impl Pass {
         self.delivered.held.get_or_insert(what);
     }
 
-    /// One transaction: records what is finished, claims what fits into the doubt window. Then the letters go out.
-    async fn round(&mut self, finished: &mut Vec<Done>, stop: bool) -> anyhow::Result<usize> {
+    /// A round, tried again while the database is away: what a relay has taken must not be forgotten, or it would be in
+    /// doubt and sent again.
+    async fn round_in_the_end(
+        &mut self,
+        finished: &mut Vec<Done>,
+        stopping: &Stopping,
+    ) -> anyhow::Result<usize> {
+        let mut told = false;
+        loop {
+            let error = match self.round(finished).await {
+                Ok(claimed) => return Ok(claimed),
+                Err(error) => error,
+            };
+            let is_passing = error
+                .downcast_ref::<StoreError>()
+                .is_some_and(StoreError::is_passing);
+            if !is_passing || *stopping.borrow() {
+                return Err(error);
+            }
+            if !std::mem::replace(&mut told, true) {
+                tracing::error!(
+                    "the database is away; what was sent is recorded when it is back: {error:#}"
+                );
+            }
+            tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+        }
+    }
+
+    /// One transaction: records what is finished, gives back what was not begun, claims what fits into the doubt window.
+    /// Then the letters go out.
+    async fn round(&mut self, finished: &mut Vec<Done>) -> anyhow::Result<usize> {
         let now = self.app.clock.now();
         let window = usize::from(self.app.config.mail.relay.doubt_window);
-        let ended = finished.len() + self.not_begun.len();
-        let still: usize = self.in_flight.len().saturating_sub(ended);
-        let room = if stop {
+        let still: usize = self.in_flight.len() - finished.len();
+        let room = if self.is_halted() {
             0
         } else {
             window.saturating_sub(still)
         };
-        let old = self.old_leases(finished, now);
-        if ended == 0 && room == 0 && old.is_empty() {
+        if finished.is_empty() && room == 0 {
             return Ok(0);
         }
+        let records: Vec<Finished> = finished
+            .iter()
+            .filter_map(|done| self.finish(done))
+            .collect();
+        let unbegun: Vec<Claim> = finished
+            .iter()
+            .filter(|done| done.sent.is_none())
+            .map(|done| done.claim.clone())
+            .collect();
         let mut tx = self.app.store.begin().await?;
-        let records: Vec<Finished> = finished.iter().map(|done| self.finish(done)).collect();
         tx.record(&records, now).await?;
+        tx.unclaim(&unbegun, now, now).await?;
         work_of(&mut tx, &records, now).await?;
-        tx.unclaim(&self.not_begun, now, now).await?;
         let claims = tx
             .claim(room, &self.app.worker, now.plus(LEASE), now)
             .await?;
-        tx.extend_leases(&old, now.plus(LEASE)).await?;
+        self.extend(&mut tx, finished, now).await?;
         tx.commit().await?;
-        for id in old {
-            self.in_flight.insert(id, now);
-        }
-        for claim in self.not_begun.drain(..) {
-            self.in_flight.remove(&claim.delivery.id);
-        }
         for done in finished.drain(..) {
             self.in_flight.remove(&done.claim.delivery.id);
         }
@@ -270,19 +303,23 @@ impl Pass {
         Ok(count)
     }
 
-    /// Letters that are in flight for long: they keep their lease, however full the window is.
-    fn old_leases(&self, finished: &[Done], now: Moment) -> Vec<DeliveryId> {
-        let ended: HashSet<DeliveryId> = finished
-            .iter()
-            .map(|done| &done.claim)
-            .chain(&self.not_begun)
-            .map(|claim| claim.delivery.id)
-            .collect();
-        self.in_flight
+    /// A letter that is in flight for long keeps its lease.
+    async fn extend(&mut self, tx: &mut Tx, finished: &[Done], now: Moment) -> anyhow::Result<()> {
+        let ended: std::collections::HashSet<DeliveryId> =
+            finished.iter().map(|done| done.claim.delivery.id).collect();
+        let old: Vec<DeliveryId> = self
+            .in_flight
             .iter()
             .filter(|(id, since)| !ended.contains(id) && now.since(**since) > LEASE / 3)
             .map(|(id, _)| *id)
-            .collect()
+            .collect();
+        if !old.is_empty() {
+            tx.extend_leases(&old, now.plus(LEASE)).await?;
+            for id in old {
+                self.in_flight.insert(id, now);
+            }
+        }
+        Ok(())
     }
 
     async fn send(&mut self, claims: Vec<Claim>, now: Moment) -> anyhow::Result<()> {
@@ -328,48 +365,42 @@ impl Pass {
     }
 
     /// Waits for a letter to come back, and takes along what else is there, up to a round's worth.
-    async fn collect(&mut self, finished: &mut Vec<Done>) {
+    async fn collect(&mut self, finished: &mut Vec<Done>, stopping: &Stopping) {
         if self.in_flight.is_empty() {
             return;
         }
-        let is_to_stop = self.is_to_stop();
-        let mut stopping = self.stopping.clone();
+        let mut told = stopping.clone();
+        let halted = self.is_halted();
         let first = tokio::select! {
-            back = self.back.recv() => back,
-            _ = stopping.wait_for(|stop| *stop), if !is_to_stop => return,
-            () = tokio::time::sleep(BEAT) => return,
+            done = self.done.recv() => done,
+            () = async { let _ = told.wait_for(|stop| *stop).await; }, if !halted => None,
+            // Long before a lease runs out: time to renew those of slow letters.
+            () = tokio::time::sleep(std::time::Duration::from_secs(60)) => None,
         };
-        self.sort(first, finished);
-        while finished.len() + self.not_begun.len() < ROUND.min(self.in_flight.len()) {
-            match tokio::time::timeout(Duration::from_millis(2), self.back.recv()).await {
-                Ok(Some(back)) => self.sort(Some(back), finished),
+        finished.extend(first);
+        while finished.len() < ROUND.min(self.in_flight.len()) {
+            match tokio::time::timeout(std::time::Duration::from_millis(2), self.done.recv()).await
+            {
+                Ok(Some(done)) => finished.push(done),
                 Ok(None) | Err(_) => break,
             }
         }
-        let trouble: Vec<Sent> = finished
+        let trouble = finished
             .iter()
-            .map(|done| &done.sent)
-            .filter(|sent| sent.outcome.is_about_the_relay())
-            .cloned()
-            .collect();
-        if let Some(sent) = trouble.first() {
-            self.hold(sent);
-        }
-    }
-
-    fn sort(&mut self, back: Option<Back>, finished: &mut Vec<Done>) {
-        match back {
-            Some(Back::Done(done)) => finished.push(done),
-            Some(Back::NotBegun(claim)) => self.not_begun.push(claim),
-            None => {}
+            .filter_map(|done| done.sent.as_ref())
+            .find(|sent| sent.outcome.is_about_the_relay())
+            .cloned();
+        if let Some(sent) = trouble {
+            self.hold(&sent);
         }
     }
 
     /// What an attempt means for its delivery.
-    fn finish(&self, done: &Done) -> Finished {
+    fn finish(&self, done: &Done) -> Option<Finished> {
+        let sent = done.sent.as_ref()?;
         let delivery = &done.claim.delivery;
-        let doubts = u32::from(delivery.possible_duplicate)
-            + u32::from(done.sent.outcome == Outcome::InDoubt);
+        let doubts =
+            u32::from(delivery.possible_duplicate) + u32::from(sent.outcome == Outcome::InDoubt);
         let tried = Tried {
             delivery: delivery.id,
             attempts: u32::try_from(delivery.attempts).unwrap_or(u32::MAX),
@@ -377,10 +408,8 @@ impl Pass {
             first_at: delivery.first_attempt_at,
         };
         let then = match (
-            done.sent.outcome,
-            self.app
-                .retries
-                .next(&tried, done.sent.outcome, done.ended_at),
+            sent.outcome,
+            self.app.retries.next(&tried, sent.outcome, done.ended_at),
         ) {
             (Outcome::Accepted, _) => Undelivered::No,
             (Outcome::FailRecipient, _) => Undelivered::Refused,
@@ -388,24 +417,24 @@ impl Pass {
             (_, Next::Expired) => Undelivered::Expired,
             (_, Next::Stop) => Undelivered::Stopped,
         };
-        let (code, reply) = match &done.sent.answer {
+        let (code, reply) = match &sent.answer {
             Answer::Reply(reply) => (Some(reply.code), Some(reply.text.clone())),
             Answer::Lost | Answer::TimedOut | Answer::Tls | Answer::Garbled => {
-                (None, Some(describe(&done.sent)))
+                (None, Some(describe(sent)))
             }
         };
-        Finished {
+        Some(Finished {
             delivery: delivery.id,
             thread: delivery.thread,
             kind: delivery.kind,
             attempt: done.claim.attempt,
             ended_at: done.ended_at,
-            outcome: done.sent.outcome,
-            stage: done.sent.stage,
+            outcome: sent.outcome,
+            stage: sent.stage,
             code,
             reply,
             then,
-        }
+        })
     }
 
     fn count(&mut self, records: &[Finished]) {
@@ -434,35 +463,40 @@ impl Pass {
     }
 }
 
-/// One connection: takes letters as they come, one after the other. What is not begun is handed back.
+/// One connection: takes letters as they come, one after the other. Once halted it gives them back unbegun.
 async fn connection(
     app: Shared,
-    jobs: Jobs,
-    back: mpsc::Sender<Back>,
-    is_held: Arc<AtomicBool>,
-    stopping: Stopping,
+    jobs: Arc<Mutex<mpsc::Receiver<Job>>>,
+    done: mpsc::Sender<Done>,
+    halted: Arc<AtomicBool>,
 ) {
     let mut session: Session = app.outlet.open();
     loop {
         let job = { jobs.lock().await.recv().await };
         let Some(job) = job else { break };
-        let handed = if is_held.load(Ordering::SeqCst) || *stopping.borrow() {
-            Back::NotBegun(job.claim)
+        let sent = if halted.load(Ordering::Relaxed) {
+            None
         } else {
-            let to = &job.claim.delivery.recipient;
-            let sent = session.send(&job.envelope_from, to, &job.bytes).await;
-            // At once: the others are not to knock on a door that was just shut.
-            if sent.outcome.is_about_the_relay() {
-                is_held.store(true, Ordering::SeqCst);
-            }
-            let ended_at = app.clock.now();
-            Back::Done(Done {
+            Some(
+                session
+                    .send(
+                        &job.envelope_from,
+                        &job.claim.delivery.recipient,
+                        &job.bytes,
+                    )
+                    .await,
+            )
+        };
+        let ended_at = app.clock.now();
+        if done
+            .send(Done {
                 claim: job.claim,
                 sent,
                 ended_at,
             })
-        };
-        if back.send(handed).await.is_err() {
+            .await
+            .is_err()
+        {
             break;
         }
     }

@@ -169,10 +169,15 @@ pub async fn intake(app: &App, path: &Path, options: &Options, by: &str) -> anyh
         by,
     };
     let sha256 = prepared.first.sha256.clone();
+    let records = prepared.first.records;
     let mut reading = prepared.start(path);
+    let bar = app.progress.begin("taking in", records);
     while let Some(items) = reading.batches.recv().await {
+        let rows = items.len() as u64;
         taking.take(&mut tx, items, &mut intake).await?;
+        bar.advance(rows);
     }
+    drop(bar);
     let second = reading
         .ended
         .await
@@ -310,7 +315,10 @@ async fn prepare(
     // All that stand in for the time of the dump are later than it, so at worst somebody who has changed is asked again.
     let (as_of, as_of_assumed) = match options.as_of {
         Some(as_of) => (as_of.min(now), false),
-        None => (first.newest.unwrap_or(modified).min(now), true),
+        None => (
+            stand_in(detected.format, first.newest, modified).min(now),
+            true,
+        ),
     };
     Ok(Prepared {
         source,
@@ -321,6 +329,15 @@ async fn prepare(
         as_of,
         as_of_assumed,
     })
+}
+
+/// What stands in for the time of the data where nobody says it. A breach's own dates tell nothing about when our domain
+/// was looked up.
+fn stand_in(format: Format, newest: Option<Moment>, modified: Moment) -> Moment {
+    match format {
+        Format::HibpDomain => modified,
+        Format::MappedCsv | Format::HashcatShow | Format::JohnShow => newest.unwrap_or(modified),
+    }
 }
 
 fn head(path: &Path) -> anyhow::Result<(Vec<u8>, Moment)> {
@@ -609,7 +626,7 @@ impl Taking<'_> {
     ) -> anyhow::Result<()> {
         let mut claims: HashMap<AccountId, Vec<(FindingId, Claim)>> = HashMap::new();
         for (draft, stored) in drafts.iter().zip(stored) {
-            match (draft.account, claim_of(draft, self.now)) {
+            match (draft.account, claim_of(draft, self.as_of)) {
                 // A known finding moves a case only if a later sighting raised it.
                 (Some(account), Some(claim)) if stored.is_new || stored.is_raised => {
                     claims.entry(account).or_default().push((stored.id, claim))
@@ -764,7 +781,7 @@ fn named_by(row: &AuditRow) -> Option<&Key> {
     row.keys.iter().min_by_key(|key| key.kind)
 }
 
-fn claim_of(draft: &FindingDraft, now: Moment) -> Option<Claim> {
+fn claim_of(draft: &FindingDraft, seen_at: Moment) -> Option<Claim> {
     let category = draft.weakness.category()?;
     match draft.weakness.effect_at(draft.severity) {
         Effect::Record => None,
@@ -773,7 +790,12 @@ fn claim_of(draft: &FindingDraft, now: Moment) -> Option<Claim> {
             severity: draft.severity,
             bad_as_of: draft.bad_as_of,
             baseline: draft.baseline,
-            found_at: now,
+            // A breach may be years old; what counts is when we were shown that an account of ours is in it.
+            found_at: if category == Category::Breached {
+                seen_at
+            } else {
+                draft.bad_as_of
+            },
         }),
     }
 }

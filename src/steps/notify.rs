@@ -346,9 +346,10 @@ impl Templates {
         if let Some(kept) = self.0.get(&key) {
             return Ok(kept.clone());
         }
-        let (hash, document) = app.letters.template(kind, locale)?;
+        let template = app.letters.template(kind, locale)?;
+        let hash = template.hash.clone();
         let id = tx
-            .keep_template(&hash, kind.word(), locale, &document, now)
+            .keep_template(&hash, kind.word(), locale, &template.document, now)
             .await?;
         self.0.insert(key, (id, hash.clone()));
         Ok((id, hash))
@@ -424,12 +425,9 @@ impl Say<'_> {
 /// Climbs the rungs that are due: reminders, hand-overs, overdue work.
 async fn follow(app: &App, queued: &mut Queued) -> anyhow::Result<()> {
     let now = app.clock.now();
-    loop {
+    while is_any_rung_due(app, now).await? {
         let mut tx = app.store.begin().await?;
         let threads = tx.threads_due(now, BATCH).await?;
-        if threads.is_empty() {
-            return Ok(());
-        }
         let about = About::load(&mut tx, &threads).await?;
         let most_done = most_done(&mut tx, &threads).await?;
         let mut templates = Templates::default();
@@ -456,6 +454,13 @@ async fn follow(app: &App, queued: &mut Queued) -> anyhow::Result<()> {
         }
         tx.commit().await?;
     }
+    Ok(())
+}
+
+/// A look before a write: most runs find nothing due.
+async fn is_any_rung_due(app: &App, now: Moment) -> anyhow::Result<bool> {
+    let mut tx = app.store.read().await?;
+    Ok(!tx.threads_due(now, 1).await?.is_empty())
 }
 
 /// What a batch of threads leads to.
@@ -632,9 +637,9 @@ async fn most_done(
 ) -> anyhow::Result<HashMap<crate::domain::CampaignId, bool>> {
     let mut known = HashMap::new();
     for thread in threads {
-        if !known.contains_key(&thread.campaign) {
+        if let std::collections::hash_map::Entry::Vacant(place) = known.entry(thread.campaign) {
             let (done, all) = tx.campaign_progress(thread.campaign).await?;
-            known.insert(thread.campaign, done * 2 > all);
+            place.insert(done * 2 > all);
         }
     }
     Ok(known)

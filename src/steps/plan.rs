@@ -397,12 +397,12 @@ pub(super) fn content(
         .messages
         .locale(person.language.as_deref())
         .to_owned();
-    let (template, _) = app.letters.template(kind, &locale)?;
+    let template = app.letters.template(kind, &locale)?;
     let labels = labels(cases, accounts)?.join("\u{1f}");
     let mut hash = Sha256::new();
     for part in [
         kind.word(),
-        &template,
+        &template.hash,
         &to.folded(),
         person.name.expose(),
         &labels,
@@ -452,7 +452,7 @@ impl References {
 
     fn new() -> Self {
         // Prime to both sizes, which are 2 and 11 times over: odd, and no multiple of 11.
-        let mut factor = rand::random::<u64>() % Self::SHORT | 1;
+        let mut factor = (rand::random::<u64>() % Self::SHORT) | 1;
         while factor.is_multiple_of(11) || factor < 1000 {
             factor += 2;
         }

@@ -400,6 +400,11 @@ impl Tx {
                     .ok_or_else(|| strange("cases", "account_id", opening.account.0))
             })
             .collect::<Result<_, _>>()?;
+        let mailboxes: HashMap<i64, i64> = on_set!(
+            self, &sets, [account_id bigint],
+            "SELECT d.account_id, COUNT(*) FROM d JOIN account_mailboxes m ON m.account_id = d.account_id GROUP BY d.account_id",
+            sqlx::query_as::<_, (i64, i64)>, |query, db| query.fetch_all(db).await
+        )?.into_iter().collect();
         let acts: Vec<Act> = openings
             .iter()
             .zip(&numbered)
@@ -411,12 +416,18 @@ impl Tx {
                     "case.opened"
                 },
                 effective_at: Some(opening.claim.found_at.micros()),
-                detail: Some(match opening.reopens {
-                    Some(before) => format!(
-                        "{{\"category\":\"{}\",\"reopens\":{before}}}",
-                        opening.claim.category
-                    ),
-                    None => format!("{{\"category\":\"{}\"}}", opening.claim.category),
+                // The directory goes on changing: what it said on this day is kept here.
+                detail: Some({
+                    let category = opening.claim.category;
+                    let opens = mailboxes.get(&opening.account.0).copied().unwrap_or(0);
+                    match opening.reopens {
+                        Some(before) => format!(
+                            "{{\"category\":\"{category}\",\"mailboxes\":{opens},\"reopens\":{before}}}"
+                        ),
+                        None => format!(
+                            "{{\"category\":\"{category}\",\"mailboxes\":{opens}}}"
+                        ),
+                    }
                 }),
             })
             .collect();

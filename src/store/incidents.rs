@@ -127,6 +127,11 @@ impl TryFrom<PostRow> for Post {
     }
 }
 
+/// A promised update, as the ledger keeps it: the incident itself only knows the latest.
+fn promise(next_update_at: Option<Moment>) -> Option<String> {
+    next_update_at.map(|at| format!("{{\"next_update\":{}}}", at.micros()))
+}
+
 impl Tx {
     /// Opens an incident; its reference is `INC-` and the year and month, with a number if the month has more than one.
     pub async fn open_incident(
@@ -149,7 +154,7 @@ impl Tx {
             by,
             "incident.opened",
             Some(&format!("incident:{}", incident.id)),
-            None,
+            promise(next_update_at).as_deref(),
         )
         .await?;
         Ok(incident)
@@ -173,7 +178,7 @@ impl Tx {
             by,
             &format!("incident.{}", state.word()),
             Some(&format!("incident:{id}")),
-            None,
+            promise(next_update_at).as_deref(),
         )
         .await
     }
@@ -239,12 +244,17 @@ impl Tx {
             (PostState::Gone, _) => "post.gone",
             (PostState::Intended, _) => "post.intended",
         };
+        let detail = serde_json::json!({
+            "version": post.version,
+            "content": post.content_hash,
+            "external": external_id,
+        });
         self.note(
             now,
             "bell",
             act,
             Some(&format!("incident:{}", post.incident)),
-            Some(&format!("{{\"version\":{}}}", post.version)),
+            Some(&detail.to_string()),
         )
         .await
     }

@@ -27,7 +27,7 @@ pub struct Entry {
 }
 
 #[derive(sqlx::FromRow)]
-struct EntryRow {
+pub(super) struct EntryRow {
     id: i64,
     at: i64,
     actor: String,

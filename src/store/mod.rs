@@ -7,12 +7,14 @@ mod audits;
 mod campaigns;
 mod cases;
 mod figures;
+mod history;
 mod incidents;
 mod ledger;
 mod open;
 mod outbox;
 mod people;
 mod runs;
+mod stories;
 
 use serde::Serialize;
 use sqlx::{Postgres, Sqlite, Transaction};
@@ -26,11 +28,11 @@ pub use cases::{
 pub use incidents::{Incident, Post, PostState};
 pub use ledger::Entry;
 pub use outbox::{
-    Bounce, Claim, Delivery, DeliveryDraft, DeliveryStory, Finished, Following, Recovered,
-    TemplateId, Undelivered,
+    Bounce, Claim, Delivery, DeliveryDraft, Finished, Following, Recovered, TemplateId, Undelivered,
 };
 pub use people::{AccountFacts, DirectoryChange, Known, PersonFacts, SyncCounts};
 pub use runs::{Claimed, Run};
+pub use stories::{Attempt, DeliveryStory};
 
 /// The one store: an embedded SQLite file, or a PostgreSQL server that several machines share.
 #[derive(Clone, Debug)]

@@ -56,7 +56,8 @@ async fn sqlite(url: &str) -> Result<sqlx::SqlitePool, StoreError> {
         .synchronous(SqliteSynchronous::Full)
         .auto_vacuum(SqliteAutoVacuum::None)
         .foreign_keys(true)
-        .busy_timeout(Duration::from_secs(30))
+        // A big audit holds the one write lock for a while; whoever has sent a letter waits to record it.
+        .busy_timeout(Duration::from_secs(600))
         // Freed pages are overwritten: what retention deletes is gone from the file as well.
         .pragma("secure_delete", "FAST")
         .pragma("journal_size_limit", "16777216")
@@ -65,7 +66,7 @@ async fn sqlite(url: &str) -> Result<sqlx::SqlitePool, StoreError> {
     // One writer at a time is SQLite's nature; a few more connections let reports read meanwhile.
     Ok(SqlitePoolOptions::new()
         .max_connections(4)
-        .acquire_timeout(Duration::from_secs(60))
+        .acquire_timeout(Duration::from_secs(600))
         .connect_with(options)
         .await?)
 }

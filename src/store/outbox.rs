@@ -207,34 +207,6 @@ pub struct Bounce {
     pub reply: Option<String>,
 }
 
-/// One delivery's story: "did X get it?"
-#[derive(Clone, PartialEq, Debug, Serialize)]
-pub struct DeliveryStory {
-    /// Its number.
-    pub id: DeliveryId,
-    /// What it says.
-    pub kind: String,
-    /// To whom; masked when printed.
-    pub recipient: EmailAddress,
-    /// How far it is.
-    pub state: String,
-    /// When it was queued.
-    pub queued_at: Moment,
-    /// When it is due next.
-    pub due_at: Moment,
-    /// Whether it may have arrived twice.
-    pub possible_duplicate: bool,
-    /// Start, end, outcome, stage, code and reply of each attempt.
-    pub attempts: Vec<(
-        Moment,
-        Option<Moment>,
-        Option<String>,
-        Option<String>,
-        Option<i64>,
-        Option<String>,
-    )>,
-}
-
 impl Tx {
     /// Keeps a template once, by its content.
     pub async fn keep_template(
@@ -635,6 +607,18 @@ impl Tx {
         Ok(at.map(Moment::from_micros))
     }
 
+    /// Whether a lease has run out.
+    pub async fn has_expired_leases(&mut self, now: Moment) -> Result<bool, StoreError> {
+        let row: Option<(i64,)> = on!(self, db => sqlx::query_as("SELECT id FROM deliveries WHERE state = 'leased' AND lease_until < $1 LIMIT 1").bind(now.micros()).fetch_optional(db).await)?;
+        Ok(row.is_some())
+    }
+
+    /// How many deliveries are due.
+    pub async fn due_count(&mut self, now: Moment) -> Result<u64, StoreError> {
+        let (count,): (i64,) = on!(self, db => sqlx::query_as("SELECT COUNT(*) FROM deliveries WHERE state = 'queued' AND due_at <= $1").bind(now.micros()).fetch_one(db).await)?;
+        Ok(count.unsigned_abs())
+    }
+
     /// How many deliveries are in each state.
     pub async fn delivery_states(&mut self) -> Result<Vec<(String, i64)>, StoreError> {
         Ok(
@@ -680,49 +664,5 @@ impl Tx {
     pub async fn has_delivery(&mut self, id: DeliveryId) -> Result<bool, StoreError> {
         let row: Option<(i64,)> = on!(self, db => sqlx::query_as("SELECT id FROM deliveries WHERE id = $1").bind(id.0).fetch_optional(db).await)?;
         Ok(row.is_some())
-    }
-
-    /// The stories of a case's deliveries, oldest first.
-    pub async fn stories(&mut self, case: CaseId) -> Result<Vec<DeliveryStory>, StoreError> {
-        let rows: Vec<(i64, String, String, String, i64, i64, bool)> = on!(self, db => sqlx::query_as(
-            "SELECT x.id, x.kind, x.recipient, x.state, x.queued_at, x.due_at, x.possible_duplicate FROM deliveries x JOIN cases c ON c.thread_id = x.thread_id WHERE c.id = $1 ORDER BY x.id",
-        ).bind(case.0).fetch_all(db).await)?;
-        let mut stories = Vec::with_capacity(rows.len());
-        for (id, kind, recipient, state, queued_at, due_at, possible_duplicate) in rows {
-            let attempts: Vec<(
-                i64,
-                Option<i64>,
-                Option<String>,
-                Option<String>,
-                Option<i64>,
-                Option<String>,
-            )> = on!(self, db => sqlx::query_as(
-                "SELECT started_at, ended_at, outcome, stage, code, reply FROM attempts WHERE delivery_id = $1 ORDER BY id",
-            ).bind(id).fetch_all(db).await)?;
-            stories.push(DeliveryStory {
-                id: DeliveryId(id),
-                kind,
-                recipient: EmailAddress::parse(&recipient)
-                    .map_err(|_| strange("deliveries", "recipient", id))?,
-                state,
-                queued_at: Moment::from_micros(queued_at),
-                due_at: Moment::from_micros(due_at),
-                possible_duplicate,
-                attempts: attempts
-                    .into_iter()
-                    .map(|(start, end, outcome, stage, code, reply)| {
-                        (
-                            Moment::from_micros(start),
-                            end.map(Moment::from_micros),
-                            outcome,
-                            stage,
-                            code,
-                            reply,
-                        )
-                    })
-                    .collect(),
-            });
-        }
-        Ok(stories)
     }
 }

@@ -5,4 +5,6 @@ mod support;
 mod crash;
 mod discord;
 mod flow;
+mod layers;
+mod lockfile;
 mod mail;

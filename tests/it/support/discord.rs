@@ -66,10 +66,16 @@ impl Discord {
         self.inner.lock().unwrap().messages.clone()
     }
 
-    /// Puts a message there that somebody else wrote.
+    /// Puts a message there that somebody else wrote, with a component that is newer than serenity.
     pub fn somebody_posts(&self, bot: bool, footer: &str) -> String {
         let posted = json!({ "embeds": [{ "title": "x", "footer": { "text": footer } }] });
-        self.inner.lock().unwrap().add(&posted, bot)
+        let mut inner = self.inner.lock().unwrap();
+        let id = inner.add(&posted, bot);
+        let newer = json!([{ "type": 1, "components": [{ "type": 99 }] }]);
+        if let Some(message) = inner.messages.last_mut() {
+            message["components"] = newer;
+        }
+        id
     }
 
     /// Somebody deletes all of it.

@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "each test uses a part of the bed")]
 
+pub mod bell;
 pub mod catcher;
 pub mod discord;
 pub mod flow;
@@ -14,6 +15,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
+
+use division_bell::store::Store;
 
 /// How long a server may take to come up, or an effect to be seen.
 pub const PATIENCE: Duration = Duration::from_secs(20);
@@ -168,4 +171,27 @@ pub fn system_user(name: &str) -> (u32, u32) {
 
 pub fn is_root() -> bool {
     run(Command::new("id").arg("-u")).trim() == "0"
+}
+
+/// What a statement counts, on whichever database this is.
+pub async fn count(store: &Store, sql: &'static str) -> i64 {
+    let (count,): (i64,) = match store {
+        Store::Sqlite(pool) => sqlx::query_as(sql).fetch_one(pool).await.unwrap(),
+        Store::Postgres(pool) => sqlx::query_as(sql).fetch_one(pool).await.unwrap(),
+    };
+    count
+}
+
+/// Runs a statement past the store's own methods; gives how many rows it touched.
+pub async fn run_sql(store: &Store, sql: &str) -> Result<u64, sqlx::Error> {
+    match store {
+        Store::Sqlite(pool) => sqlx::query(sqlx::AssertSqlSafe(sql.to_owned()))
+            .execute(pool)
+            .await
+            .map(|done| done.rows_affected()),
+        Store::Postgres(pool) => sqlx::query(sqlx::AssertSqlSafe(sql.to_owned()))
+            .execute(pool)
+            .await
+            .map(|done| done.rows_affected()),
+    }
 }
