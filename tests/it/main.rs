@@ -2,6 +2,7 @@
 
 mod support;
 
+mod crash;
 mod discord;
 mod flow;
 mod layers;
