@@ -1,0 +1,280 @@
+//! The two ways through a file: one that hashes and checks all of it, one that hands its items on.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail, ensure};
+use data_encoding::HEXLOWER;
+use sha2::{Digest, Sha256};
+
+use super::{BATCH, Options};
+use crate::app::App;
+use crate::audit::{self, Catalogue, CodePage, Format, Item, Mapping, ReadOptions, Stop};
+use crate::config::{AuditSource, SourceKind};
+use crate::domain::Moment;
+
+/// A file that has been read through once: what it is, and that all of it can be read.
+pub(super) struct Prepared {
+    pub(super) source: AuditSource,
+    pub(super) format: Format,
+    pub(super) reason: String,
+    reader: Reader,
+    pub(super) first: Pass,
+    pub(super) as_of: Moment,
+    pub(super) as_of_assumed: bool,
+}
+
+/// What a reader needs, owned, for a thread of its own.
+#[derive(Clone, Default)]
+struct Reader {
+    mapping: Option<Mapping>,
+    catalogue: Option<std::sync::Arc<Catalogue>>,
+    domain: Option<String>,
+    zone: Option<chrono_tz::Tz>,
+    code_page: CodePage,
+}
+
+/// One way through a file.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Pass {
+    pub(super) sha256: String,
+    pub(super) size_bytes: u64,
+    pub(super) records: u64,
+    pub(super) rejects: u64,
+    pub(super) newest: Option<Moment>,
+    pub(super) notes: Vec<String>,
+}
+
+pub(super) struct Reading {
+    pub(super) batches: tokio::sync::mpsc::Receiver<Vec<Item>>,
+    pub(super) ended: tokio::task::JoinHandle<anyhow::Result<Pass>>,
+}
+
+impl Prepared {
+    /// The second pass, on a thread that may block; a few batches ahead at most.
+    pub(super) fn start(self, path: &Path) -> Reading {
+        let (sender, batches) = tokio::sync::mpsc::channel(2);
+        let (path, format, reader) = (path.to_owned(), self.format, self.reader);
+        let ended = tokio::task::spawn_blocking(move || {
+            let mut batch = Vec::with_capacity(BATCH);
+            let pass = read_through(&path, format, &reader, &mut |item| {
+                batch.push(item);
+                if batch.len() < BATCH {
+                    return Ok(());
+                }
+                sender
+                    .blocking_send(std::mem::replace(&mut batch, Vec::with_capacity(BATCH)))
+                    .map_err(|_| Stop)
+            })?;
+            // If nobody listens any more, they have their reason and will say so.
+            let _ = sender.blocking_send(batch);
+            Ok(pass)
+        });
+        Reading { batches, ended }
+    }
+}
+
+pub(super) async fn prepare(
+    app: &App,
+    path: &Path,
+    options: &Options,
+    now: Moment,
+) -> anyhow::Result<Prepared> {
+    let (head, modified) = {
+        let path = path.to_owned();
+        tokio::task::spawn_blocking(move || head(&path)).await??
+    };
+    let detected = match options.format {
+        Some(format) => audit::Detected {
+            format,
+            reason: "as asked for".to_owned(),
+        },
+        None => audit::detect(&head)?,
+    };
+    let source = source_for(app, options.source.as_deref(), detected.format)?.clone();
+    let reader = reader(&source)?;
+    let first = {
+        let (path, reader, format) = (path.to_owned(), reader.clone(), detected.format);
+        tokio::task::spawn_blocking(move || {
+            let mut newest: Option<Moment> = None;
+            let mut pass = read_through(&path, format, &reader, &mut |item| {
+                if let Item::Row(row) = item {
+                    newest = newest.max(row.bad_as_of);
+                }
+                Ok(())
+            })?;
+            pass.newest = newest;
+            anyhow::Ok(pass)
+        })
+        .await??
+    };
+    if first.rejects > 20 && first.rejects.saturating_mul(100) > first.records {
+        bail!(
+            "{} of {} rows could not be used; this is the wrong file, format or mapping, and nothing was taken in",
+            first.rejects,
+            first.records
+        );
+    }
+    // All that stand in for the time of the dump are later than it, so at worst somebody who has changed is asked again.
+    let (as_of, as_of_assumed) = match options.as_of {
+        Some(as_of) => (as_of.min(now), false),
+        None => (
+            stand_in(detected.format, first.newest, modified).min(now),
+            true,
+        ),
+    };
+    Ok(Prepared {
+        source,
+        format: detected.format,
+        reason: detected.reason,
+        reader,
+        first,
+        as_of,
+        as_of_assumed,
+    })
+}
+
+/// What stands in for the time of the data where nobody says it. A breach's own dates tell nothing about when our domain
+/// was looked up.
+fn stand_in(format: Format, newest: Option<Moment>, modified: Moment) -> Moment {
+    match format {
+        Format::HibpDomain => modified,
+        Format::MappedCsv | Format::HashcatShow | Format::JohnShow => newest.unwrap_or(modified),
+    }
+}
+
+fn head(path: &Path) -> anyhow::Result<(Vec<u8>, Moment)> {
+    let file = File::open(path)?;
+    let about = file.metadata()?;
+    ensure!(about.is_file(), "this is no file");
+    let modified = about
+        .modified()
+        .ok()
+        .map_or(Moment::from_micros(i64::MAX), |at| {
+            Moment::from(chrono::DateTime::<chrono::Utc>::from(at))
+        });
+    let mut head = Vec::new();
+    file.take(audit::HEAD_BYTES as u64).read_to_end(&mut head)?;
+    Ok((head, modified))
+}
+
+/// The source that a file belongs to: the one that was named, else the only one of its format.
+fn source_for<'a>(
+    app: &'a App,
+    named: Option<&str>,
+    format: Format,
+) -> anyhow::Result<&'a AuditSource> {
+    let reads = |source: &AuditSource| format_of(&source.kind) == format;
+    if let Some(name) = named {
+        let source = app.config.sources.iter().find(|source| source.name == name);
+        let source = source
+            .with_context(|| format!("there is no [[source]] named {name:?} in the config"))?;
+        ensure!(
+            reads(source),
+            "the file is {format}, and the source {name:?} is for {}",
+            format_of(&source.kind)
+        );
+        return Ok(source);
+    }
+    let mut fitting = app.config.sources.iter().filter(|source| reads(source));
+    match (fitting.next(), fitting.next()) {
+        (Some(source), None) => Ok(source),
+        (None, _) => {
+            bail!("the file is {format}, and the config has no [[source]] of that kind; add one")
+        }
+        (Some(_), Some(_)) => bail!(
+            "the file is {format}, and the config has more than one [[source]] of that kind; name it with --source"
+        ),
+    }
+}
+
+/// The format that a source's files have.
+pub fn format_of(kind: &SourceKind) -> Format {
+    match kind {
+        SourceKind::MappedCsv { .. } => Format::MappedCsv,
+        SourceKind::HibpDomain { .. } => Format::HibpDomain,
+        SourceKind::HashcatShow => Format::HashcatShow,
+        SourceKind::JohnShow => Format::JohnShow,
+    }
+}
+
+/// Whether a source's own files, its mapping or its catalogue, can be read.
+pub fn check_source(source: &AuditSource) -> anyhow::Result<String> {
+    reader(source).map(|_| format!("for {}", format_of(&source.kind)))
+}
+
+fn reader(source: &AuditSource) -> anyhow::Result<Reader> {
+    let code_page = CodePage::from_name(source.code_page.name()).unwrap_or_default();
+    let mut reader = Reader {
+        zone: Some(source.time_zone),
+        code_page,
+        ..Reader::default()
+    };
+    let text = |path: &PathBuf| {
+        std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))
+    };
+    match &source.kind {
+        SourceKind::MappedCsv { mapping } => {
+            reader.mapping = Some(
+                Mapping::parse(&text(mapping)?)
+                    .with_context(|| format!("reading {}", mapping.display()))?,
+            );
+        }
+        SourceKind::HibpDomain { catalogue, domain } => {
+            let parsed = Catalogue::parse(&text(catalogue)?)
+                .with_context(|| format!("reading {}", catalogue.display()))?;
+            reader.catalogue = Some(std::sync::Arc::new(parsed));
+            reader.domain = Some(domain.clone());
+        }
+        SourceKind::HashcatShow | SourceKind::JohnShow => {}
+    }
+    Ok(reader)
+}
+
+/// Reads all of a file, hashing what passes by.
+fn read_through(
+    path: &Path,
+    format: Format,
+    reader: &Reader,
+    emit: &mut dyn FnMut(Item) -> Result<(), Stop>,
+) -> anyhow::Result<Pass> {
+    let mut hashing = Hashing {
+        file: File::open(path)?,
+        hash: Sha256::new(),
+        size_bytes: 0,
+    };
+    let options = ReadOptions {
+        mapping: reader.mapping.as_ref(),
+        catalogue: reader.catalogue.as_deref(),
+        domain: reader.domain.as_deref(),
+        domain_sid: None,
+        time_zone: reader.zone,
+        code_page: reader.code_page,
+    };
+    let summary = audit::read(format, &mut hashing, &options, emit)?;
+    std::io::copy(&mut hashing, &mut std::io::sink())?;
+    Ok(Pass {
+        sha256: HEXLOWER.encode(&hashing.hash.finalize()),
+        size_bytes: hashing.size_bytes,
+        records: summary.records,
+        rejects: summary.rejects,
+        newest: None,
+        notes: summary.notes,
+    })
+}
+
+struct Hashing {
+    file: File,
+    hash: Sha256,
+    size_bytes: u64,
+}
+
+impl Read for Hashing {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let count = self.file.read(buffer)?;
+        self.hash.update(buffer.get(..count).unwrap_or_default());
+        self.size_bytes += count as u64;
+        Ok(count)
+    }
+}
