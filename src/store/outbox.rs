@@ -536,7 +536,7 @@ impl Tx {
         }
         on_set!(
             self, &ids(claims.iter().map(|claim| claim.delivery.id.0)), [id bigint],
-            "UPDATE deliveries SET state = 'queued', due_at = $2, lease_until = NULL, lease_by = NULL, attempts = attempts - 1 FROM d WHERE deliveries.id = d.id AND deliveries.state = 'leased'",
+            "UPDATE deliveries SET state = 'queued', due_at = $2, lease_until = NULL, lease_by = NULL, attempts = attempts - 1, first_attempt_at = CASE WHEN attempts = 1 THEN NULL ELSE first_attempt_at END FROM d WHERE deliveries.id = d.id AND deliveries.state = 'leased'",
             sqlx::query, |query, db| query.bind(due_at.micros()).execute(db).await.map(|_| ())
         )?;
         on_set!(
@@ -544,7 +544,8 @@ impl Tx {
             "UPDATE attempts SET ended_at = $2, outcome = 'not_started' FROM d WHERE attempts.id = d.id",
             sqlx::query, |query, db| query.bind(now.micros()).execute(db).await.map(|_| ())
         )?;
-        Ok(())
+        let again = ids(claims.iter().map(|claim| claim.delivery.id.0));
+        self.settle(&again, now).await
     }
 
     /// Finds what a dead worker left in flight: its lease ran out, or it was ours (`by`) in a former life. It is in

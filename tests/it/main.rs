@@ -2,8 +2,10 @@
 
 mod support;
 
+mod crash;
 mod discord;
 mod flow;
 mod layers;
 mod lockfile;
 mod mail;
+mod report;

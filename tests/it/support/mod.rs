@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test uses a part of the bed")]
 
 pub mod bell;
+pub mod catcher;
 pub mod discord;
 pub mod flow;
 pub mod postfix;
