@@ -8,3 +8,4 @@ mod flow;
 mod layers;
 mod lockfile;
 mod mail;
+mod serve;
