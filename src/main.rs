@@ -12,7 +12,12 @@ fn main() -> ExitCode {
         .enable_all()
         .build()
     {
-        Ok(runtime) => runtime.block_on(commands::run(cli)),
+        Ok(runtime) => {
+            let code = runtime.block_on(commands::run(cli));
+            // A thread that still reads a long file has nobody left to read it for.
+            runtime.shutdown_background();
+            code
+        }
         Err(error) => {
             eprintln!("bell: starting: {error}");
             ExitCode::from(75)

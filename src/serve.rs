@@ -48,6 +48,11 @@ pub async fn run(app: Shared) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Schedules that cannot be read, each with its line.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct BadSchedules(String);
+
 /// Every step and its schedule. All lines that cannot be parsed are told at once, with their lines.
 pub fn schedules(app: &Shared) -> anyhow::Result<Vec<(&'static str, Schedule)>> {
     let config = &app.config;
@@ -64,8 +69,11 @@ pub fn schedules(app: &Shared) -> anyhow::Result<Vec<(&'static str, Schedule)>> 
             }
         }
     }
-    anyhow::ensure!(wrong.is_empty(), "{}", wrong.join("\n"));
-    Ok(parsed)
+    if wrong.is_empty() {
+        Ok(parsed)
+    } else {
+        Err(BadSchedules(wrong.join("\n")).into())
+    }
 }
 
 /// One schedule, for ever. Firings that were missed while nobody ran are merged into one.

@@ -100,7 +100,8 @@ fn print(text: &str) {
 
 fn code_of(error: &anyhow::Error) -> u8 {
     for cause in error.chain() {
-        if cause.is::<ConfigErrors>() || cause.is::<Misused>() {
+        if cause.is::<ConfigErrors>() || cause.is::<serve::BadSchedules>() || cause.is::<Misused>()
+        {
             return WRONG;
         }
         if cause

@@ -4,7 +4,7 @@
 //! crash leaves no more than that in doubt. A round's transaction records the last letters and claims the next, and is
 //! never open while a byte is on the wire.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -123,9 +123,12 @@ struct Done {
     ended_at: Moment,
 }
 
+type Jobs = Arc<Mutex<mpsc::Receiver<Job>>>;
+
 struct Pass {
     app: Shared,
     jobs: Option<mpsc::Sender<Job>>,
+    waiting: Jobs,
     done: mpsc::Receiver<Done>,
     workers: Vec<tokio::task::JoinHandle<()>>,
     in_flight: HashMap<DeliveryId, Moment>,
@@ -141,13 +144,13 @@ impl Pass {
         let window = usize::from(relay.doubt_window);
         let (jobs, receiver) = mpsc::channel::<Job>(window);
         let (sender, done) = mpsc::channel::<Done>(window);
-        let receiver = Arc::new(Mutex::new(receiver));
+        let waiting = Arc::new(Mutex::new(receiver));
         let halted = Arc::new(AtomicBool::new(false));
         let workers = (0..usize::from(relay.connections).min(window))
             .map(|_| {
                 tokio::spawn(connection(
                     Arc::clone(app),
-                    Arc::clone(&receiver),
+                    Arc::clone(&waiting),
                     sender.clone(),
                     Arc::clone(&halted),
                 ))
@@ -156,6 +159,7 @@ impl Pass {
         Self {
             app: Arc::clone(app),
             jobs: Some(jobs),
+            waiting,
             done,
             workers,
             in_flight: HashMap::new(),
@@ -186,6 +190,9 @@ impl Pass {
             if *stopping.borrow() {
                 self.halt();
             }
+            if self.is_halted() {
+                self.take_back(&mut finished);
+            }
             let claimed = self.round_in_the_end(&mut finished, stopping).await?;
             if self.in_flight.is_empty() && claimed == 0 {
                 return Ok(());
@@ -211,6 +218,21 @@ impl Pass {
 
     fn halt(&self) {
         self.halted.store(true, Ordering::Relaxed);
+    }
+
+    /// Takes back what waits for a connection: all of them may be busy for as long as the relay likes.
+    fn take_back(&self, finished: &mut Vec<Done>) {
+        let Ok(mut waiting) = self.waiting.try_lock() else {
+            // A connection waits for work: it gives back what comes.
+            return;
+        };
+        while let Ok(job) = waiting.try_recv() {
+            finished.push(Done {
+                claim: job.claim,
+                sent: None,
+                ended_at: self.app.clock.now(),
+            });
+        }
     }
 
     fn is_halted(&self) -> bool {
@@ -273,7 +295,8 @@ impl Pass {
         } else {
             window.saturating_sub(still)
         };
-        if finished.is_empty() && room == 0 {
+        let old = self.old_leases(finished, now);
+        if finished.is_empty() && room == 0 && old.is_empty() {
             return Ok(0);
         }
         let records: Vec<Finished> = finished
@@ -292,8 +315,11 @@ impl Pass {
         let claims = tx
             .claim(room, &self.app.worker, now.plus(LEASE), now)
             .await?;
-        self.extend(&mut tx, finished, now).await?;
+        tx.extend_leases(&old, now.plus(LEASE)).await?;
         tx.commit().await?;
+        for id in old {
+            self.in_flight.insert(id, now);
+        }
         for done in finished.drain(..) {
             self.in_flight.remove(&done.claim.delivery.id);
         }
@@ -303,23 +329,15 @@ impl Pass {
         Ok(count)
     }
 
-    /// A letter that is in flight for long keeps its lease.
-    async fn extend(&mut self, tx: &mut Tx, finished: &[Done], now: Moment) -> anyhow::Result<()> {
-        let ended: std::collections::HashSet<DeliveryId> =
+    /// Letters that are in flight for long: they keep their lease, however full the window is.
+    fn old_leases(&self, finished: &[Done], now: Moment) -> Vec<DeliveryId> {
+        let ended: HashSet<DeliveryId> =
             finished.iter().map(|done| done.claim.delivery.id).collect();
-        let old: Vec<DeliveryId> = self
-            .in_flight
+        self.in_flight
             .iter()
             .filter(|(id, since)| !ended.contains(id) && now.since(**since) > LEASE / 3)
             .map(|(id, _)| *id)
-            .collect();
-        if !old.is_empty() {
-            tx.extend_leases(&old, now.plus(LEASE)).await?;
-            for id in old {
-                self.in_flight.insert(id, now);
-            }
-        }
-        Ok(())
+            .collect()
     }
 
     async fn send(&mut self, claims: Vec<Claim>, now: Moment) -> anyhow::Result<()> {
@@ -464,12 +482,7 @@ impl Pass {
 }
 
 /// One connection: takes letters as they come, one after the other. Once halted it gives them back unbegun.
-async fn connection(
-    app: Shared,
-    jobs: Arc<Mutex<mpsc::Receiver<Job>>>,
-    done: mpsc::Sender<Done>,
-    halted: Arc<AtomicBool>,
-) {
+async fn connection(app: Shared, jobs: Jobs, done: mpsc::Sender<Done>, halted: Arc<AtomicBool>) {
     let mut session: Session = app.outlet.open();
     loop {
         let job = { jobs.lock().await.recv().await };
@@ -487,6 +500,13 @@ async fn connection(
                     .await,
             )
         };
+        // At once: the others are not to knock on a door that was just shut.
+        if sent
+            .as_ref()
+            .is_some_and(|sent| sent.outcome.is_about_the_relay())
+        {
+            halted.store(true, Ordering::Relaxed);
+        }
         let ended_at = app.clock.now();
         if done
             .send(Done {

@@ -232,7 +232,7 @@ async fn killed_again_and_again_while_it_delivers_nobody_is_lost() {
 
 #[tokio::test]
 async fn killed_in_the_middle_of_an_intake_all_of_it_is_there_or_nothing() {
-    let count = 1_500;
+    let count = 600;
     let bell = bell(None, 1, 8).await;
     bell.people(&crowd(count)).await;
     let before = bell.content().await;
