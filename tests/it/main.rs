@@ -9,3 +9,4 @@ mod layers;
 mod lockfile;
 mod mail;
 mod report;
+mod store;
