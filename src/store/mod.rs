@@ -135,6 +135,9 @@ macro_rules! on {
 }
 
 /// Run one statement over a set of rows. `d` is the set, opened from the JSON text in `$1`; further binds start at `$2`.
+///
+/// `CROSS JOIN` keeps SQLite to the order that is written: it knows nothing of the sizes, and would rather open the set
+/// again for each row of a table than look up a row for each of the set.
 macro_rules! on_set {
     ($tx:expr, $rows:expr, [$($column:ident $kind:ident),+ $(,)?], $sql:expr, $make:expr, |$query:ident, $db:ident| $run:expr) => {{
         let rows = serde_json::to_string($rows)?;

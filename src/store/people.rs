@@ -285,7 +285,7 @@ impl Tx {
             .collect();
         let before: HashMap<String, BeforeRow> = on_set!(
             self, &sets, [object_id text],
-            "SELECT a.object_id, a.digest, a.department, a.enabled, a.left_at FROM d JOIN accounts a ON a.realm = $2 AND a.object_id = d.object_id",
+            "SELECT a.object_id, a.digest, a.department, a.enabled, a.left_at FROM d CROSS JOIN accounts a WHERE a.realm = $2 AND a.object_id = d.object_id",
             sqlx::query_as::<_, BeforeRow>, |query, db| query.bind(&realm.0).fetch_all(db).await
         )?.into_iter().map(|row| (row.object_id.clone(), row)).collect();
 
@@ -350,7 +350,7 @@ impl Tx {
             .collect();
         on_set!(
             self, &listed, [object_id text],
-            "UPDATE accounts SET synced_at = $3 FROM d WHERE accounts.realm = $2 AND accounts.object_id = d.object_id",
+            "UPDATE accounts SET synced_at = $3 WHERE id IN (SELECT a.id FROM d CROSS JOIN accounts a WHERE a.realm = $2 AND a.object_id = d.object_id)",
             sqlx::query, |query, db| query.bind(&realm.0).bind(now.micros()).execute(db).await.map(|_| ())
         )?;
         Ok(())
@@ -486,28 +486,17 @@ impl Tx {
         complete: bool,
         now: Moment,
     ) -> Result<Vec<DirectoryChange>, StoreError> {
-        on!(self, db => sqlx::query(
-            "UPDATE accounts SET owner_id = (SELECT MIN(a.holder_id) FROM account_keys k JOIN accounts a ON a.id = k.account_id
-                 WHERE k.kind = 'email' AND k.key = accounts.owner_mail AND a.holder_id IS NOT NULL AND a.left_at IS NULL)
-             WHERE realm = $1 AND (owner_mail IS NOT NULL OR owner_id IS NOT NULL)",
-        ).bind(&realm.0).execute(db).await.map(|_| ()))?;
-        on!(self, db => sqlx::query(
-            "UPDATE persons SET manager_id = (SELECT MIN(a.holder_id) FROM account_keys k JOIN accounts a ON a.id = k.account_id
-                 WHERE k.kind = 'email' AND k.key = persons.manager_mail AND a.holder_id IS NOT NULL AND a.left_at IS NULL)
-             WHERE manager_mail IS NOT NULL OR manager_id IS NOT NULL",
-        ).execute(db).await.map(|_| ()))?;
-        on!(self, db => sqlx::query(
-            "UPDATE mailboxes SET owner_id = (SELECT MIN(COALESCE(a.holder_id, a.owner_id)) FROM account_mailboxes am JOIN accounts a ON a.id = am.account_id WHERE am.mailbox_id = mailboxes.id)",
-        ).execute(db).await.map(|_| ()))?;
-        if !complete {
-            return Ok(Vec::new());
+        let mut gone: Vec<(i64, String, String)> = Vec::new();
+        if complete {
+            // Before anything else: who has left owns and manages nothing.
+            gone = on!(self, db => sqlx::query_as(
+                "UPDATE accounts SET left_at = $2, enabled = $3 WHERE realm = $1 AND left_at IS NULL AND synced_at < $2 RETURNING id, display_name, department",
+            ).bind(&realm.0).bind(now.micros()).bind(false).fetch_all(db).await)?;
+            on!(self, db => sqlx::query(
+                "UPDATE persons SET left_at = $1 WHERE left_at IS NULL AND NOT EXISTS (SELECT 1 FROM accounts a WHERE a.holder_id = persons.id AND a.left_at IS NULL)",
+            ).bind(now.micros()).execute(db).await.map(|_| ()))?;
         }
-        let gone: Vec<(i64, String, String)> = on!(self, db => sqlx::query_as(
-            "UPDATE accounts SET left_at = $2, enabled = $3 WHERE realm = $1 AND left_at IS NULL AND synced_at < $2 RETURNING id, display_name, department",
-        ).bind(&realm.0).bind(now.micros()).bind(false).fetch_all(db).await)?;
-        on!(self, db => sqlx::query(
-            "UPDATE persons SET left_at = $1 WHERE left_at IS NULL AND NOT EXISTS (SELECT 1 FROM accounts a WHERE a.holder_id = persons.id AND a.left_at IS NULL)",
-        ).bind(now.micros()).execute(db).await.map(|_| ()))?;
+        self.find_owners(realm).await?;
         Ok(gone
             .into_iter()
             .map(|(id, name, department)| DirectoryChange {
@@ -518,6 +507,32 @@ impl Tx {
                 before: None,
             })
             .collect())
+    }
+
+    async fn find_owners(&mut self, realm: &Realm) -> Result<(), StoreError> {
+        // Joined as a whole: asked person by person, PostgreSQL looks through all accounts for each of them while it has
+        // no statistics, which is after every first listing. What has not changed is not written.
+        on!(self, db => sqlx::query(
+            "UPDATE accounts SET owner_id = o.owner_id FROM (
+                 SELECT x.id, MIN(a.holder_id) AS owner_id FROM accounts x LEFT JOIN account_keys k ON k.kind = 'email' AND k.key = x.owner_mail
+                     LEFT JOIN accounts a ON a.id = k.account_id AND a.holder_id IS NOT NULL AND a.left_at IS NULL
+                 WHERE x.realm = $1 AND (x.owner_mail IS NOT NULL OR x.owner_id IS NOT NULL) GROUP BY x.id) o
+             WHERE accounts.id = o.id AND accounts.owner_id IS DISTINCT FROM o.owner_id",
+        ).bind(&realm.0).execute(db).await.map(|_| ()))?;
+        on!(self, db => sqlx::query(
+            "UPDATE persons SET manager_id = o.manager_id FROM (
+                 SELECT x.id, MIN(a.holder_id) AS manager_id FROM persons x LEFT JOIN account_keys k ON k.kind = 'email' AND k.key = x.manager_mail
+                     LEFT JOIN accounts a ON a.id = k.account_id AND a.holder_id IS NOT NULL AND a.left_at IS NULL
+                 WHERE x.manager_mail IS NOT NULL OR x.manager_id IS NOT NULL GROUP BY x.id) o
+             WHERE persons.id = o.id AND persons.manager_id IS DISTINCT FROM o.manager_id",
+        ).execute(db).await.map(|_| ()))?;
+        on!(self, db => sqlx::query(
+            "UPDATE mailboxes SET owner_id = o.owner_id FROM (
+                 SELECT x.id, MIN(COALESCE(a.holder_id, a.owner_id)) AS owner_id FROM mailboxes x LEFT JOIN account_mailboxes b ON b.mailbox_id = x.id
+                     LEFT JOIN accounts a ON a.id = b.account_id GROUP BY x.id) o
+             WHERE mailboxes.id = o.id AND mailboxes.owner_id IS DISTINCT FROM o.owner_id",
+        ).execute(db).await.map(|_| ()))?;
+        Ok(())
     }
 
     /// How many accounts of a realm are here now.
@@ -542,8 +557,8 @@ impl Tx {
             .collect();
         let rows: Vec<(String, String, i64)> = on_set!(
             self, &asked, [kind text, key text],
-            "SELECT k.kind, k.key, k.account_id FROM d JOIN account_keys k ON k.kind = d.kind AND k.key = d.key JOIN accounts a ON a.id = k.account_id
-             WHERE a.realm = $2 AND a.left_at IS NULL",
+            "SELECT k.kind, k.key, k.account_id FROM d CROSS JOIN account_keys k CROSS JOIN accounts a
+             WHERE k.kind = d.kind AND k.key = d.key AND a.id = k.account_id AND a.realm = $2 AND a.left_at IS NULL",
             sqlx::query_as::<_, (String, String, i64)>, |query, db| query.bind(&realm.0).fetch_all(db).await
         )?;
         let mut known = Known::default();
@@ -630,7 +645,8 @@ impl Tx {
         Ok(rows.into_iter().map(|(id,)| PersonId(id)).collect())
     }
 
-    /// The person behind an address, folded: the holder of its account, else whoever answers for it.
+    /// The person behind an address, folded: the holder of its account, else whoever answers for it. Those who are here go
+    /// before those who have left.
     pub async fn person_by_address(
         &mut self,
         folded: &str,
@@ -649,7 +665,8 @@ impl Tx {
         key: &str,
     ) -> Result<Option<PersonId>, StoreError> {
         let row: Option<(Option<i64>,)> = on!(self, db => sqlx::query_as(
-            "SELECT COALESCE(a.holder_id, a.owner_id) FROM account_keys k JOIN accounts a ON a.id = k.account_id WHERE k.kind = $1 AND k.key = $2 ORDER BY a.id LIMIT 1",
+            "SELECT COALESCE(a.holder_id, a.owner_id) FROM account_keys k JOIN accounts a ON a.id = k.account_id WHERE k.kind = $1 AND k.key = $2
+             ORDER BY CASE WHEN a.left_at IS NULL THEN 0 ELSE 1 END, a.id LIMIT 1",
         ).bind(kind.word()).bind(key).fetch_optional(db).await)?;
         Ok(row.and_then(|(id,)| id).map(PersonId))
     }

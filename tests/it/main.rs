@@ -10,3 +10,4 @@ mod lockfile;
 mod mail;
 mod report;
 mod serve;
+mod store;

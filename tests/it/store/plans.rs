@@ -1,0 +1,371 @@
+//! Plans: how SQLite would go about each statement of `src/store`, read from the source itself.
+//!
+//! A hundred thousand rows are looked up, not looked through; a set of rows is opened once, and the tables follow it.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use division_bell::store::Store;
+use sqlx::Row;
+
+use super::sqlite;
+
+/// Statements that look through a whole table, each with the words it is known by and why that is right.
+const LOOKS_THROUGH: &[(&str, &str)] = &[
+    (
+        "SELECT COUNT(DISTINCT c.account_id)",
+        "the figures are about all cases",
+    ),
+    (
+        "SELECT COUNT(*) FROM campaigns WHERE reference LIKE",
+        "a few campaigns a year",
+    ),
+    ("FROM campaigns ORDER BY id", "a few campaigns a year"),
+    ("FROM audits WHERE imported_at", "a few audits a month"),
+    ("FROM incidents ORDER BY id DESC", "a few incidents a year"),
+    ("SELECT COUNT(*) FROM incidents", "a few incidents a year"),
+    (
+        "SELECT state, COUNT(*) FROM deliveries",
+        "the state of the whole outbox, asked for by people",
+    ),
+    (
+        "FROM tasks WHERE done_at IS NULL",
+        "the work of human beings, in the order it came up",
+    ),
+    (
+        "UPDATE persons SET manager_id",
+        "once a listing, about everybody",
+    ),
+    (
+        "UPDATE persons SET left_at",
+        "once a listing, about everybody",
+    ),
+    (
+        "UPDATE mailboxes SET owner_id",
+        "once a listing, about everybody",
+    ),
+];
+
+/// A statement as it stands in the source, and the columns of its set if it is about one.
+#[derive(Debug, PartialEq)]
+struct Statement {
+    set: Option<Vec<String>>,
+    sql: String,
+}
+
+/// String literals, names and signs: as much of Rust as is needed to find SQL in it.
+#[derive(Debug, PartialEq)]
+enum Token {
+    Text(String),
+    Name(String),
+    Sign(char),
+}
+
+fn tokens(source: &str) -> Vec<Token> {
+    let mut found = Vec::new();
+    let mut rest = source.chars().peekable();
+    while let Some(c) = rest.next() {
+        match c {
+            '/' if rest.peek() == Some(&'/') => while rest.next().is_some_and(|c| c != '\n') {},
+            // A character, not a lifetime.
+            '\'' => {
+                let mut ahead = rest.clone();
+                let first = ahead.next();
+                if first == Some('\\') || ahead.next() == Some('\'') {
+                    rest.next();
+                    while rest.next().is_some_and(|c| c != '\'') {}
+                }
+            }
+            '"' => found.push(Token::Text(literal(&mut rest))),
+            c if c.is_alphanumeric() || c == '_' => {
+                let mut name = String::from(c);
+                while let Some(c) = rest.next_if(|c| c.is_alphanumeric() || *c == '_') {
+                    name.push(c);
+                }
+                found.push(Token::Name(name));
+            }
+            c if c.is_whitespace() => {}
+            c => found.push(Token::Sign(c)),
+        }
+    }
+    found
+}
+
+/// The rest of a string literal.
+fn literal(rest: &mut std::iter::Peekable<std::str::Chars<'_>>) -> String {
+    let mut text = String::new();
+    while let Some(c) = rest.next() {
+        match c {
+            '"' => break,
+            '\\' => match rest.next() {
+                Some('\n') => while rest.next_if(|c| c.is_whitespace()).is_some() {},
+                Some('n') => text.push('\n'),
+                Some(c) => text.push(c),
+                None => break,
+            },
+            c => text.push(c),
+        }
+    }
+    text
+}
+
+/// The texts behind `macro_rules! name { () => { "…" }; }`.
+fn macros(tokens: &[Token]) -> BTreeMap<String, String> {
+    let mut found = BTreeMap::new();
+    for (at, token) in tokens.iter().enumerate() {
+        let (Token::Name(keyword), Some(Token::Name(name))) = (token, tokens.get(at + 2)) else {
+            continue;
+        };
+        if keyword == "macro_rules" {
+            let text = tokens[at + 3..]
+                .iter()
+                .take(8)
+                .find_map(|token| match token {
+                    Token::Text(text) => Some(text.clone()),
+                    Token::Name(_) | Token::Sign(_) => None,
+                });
+            found.extend(text.map(|text| (name.clone(), text)));
+        }
+    }
+    found
+}
+
+/// Every SQL text of a source file. `concat!` is put together, and the columns of a set are read.
+fn statements(source: &str) -> Vec<Statement> {
+    let tokens = tokens(source);
+    let macros = macros(&tokens);
+    let (mut found, mut set, mut at) = (Vec::new(), None, 0);
+    while at < tokens.len() {
+        match &tokens[at] {
+            Token::Name(name) if name == "on" => set = None,
+            Token::Name(name) if name == "fn" => set = None,
+            Token::Name(name) if name == "on_set" => set = Some(columns(&tokens[at..])),
+            Token::Name(name) if name == "concat" => {
+                let mut text = String::new();
+                at += 3;
+                while let Some(token) = tokens.get(at).filter(|token| **token != Token::Sign(')')) {
+                    match token {
+                        Token::Text(part) => text.push_str(part),
+                        Token::Name(name) => {
+                            if let Some(part) = macros.get(name) {
+                                text.push_str(part);
+                                at += 3;
+                            }
+                        }
+                        Token::Sign(_) => {}
+                    }
+                    at += 1;
+                }
+                found.push((set.take(), text));
+            }
+            Token::Text(text) => found.push((set.clone(), text.clone())),
+            Token::Name(_) | Token::Sign(_) => {}
+        }
+        at += 1;
+    }
+    found
+        .into_iter()
+        // How a set is opened is `on_set!` itself, and no statement.
+        .filter(|(_, text)| !text.starts_with("WITH d AS "))
+        .filter(|(_, text)| {
+            ["SELECT ", "INSERT ", "UPDATE ", "DELETE ", "WITH "]
+                .iter()
+                .any(|start| text.starts_with(start))
+        })
+        .map(|(set, sql)| Statement {
+            set: set.filter(|_| {
+                sql.contains(" d ")
+                    || sql.ends_with(" d")
+                    || sql.contains(" d)")
+                    || sql.contains(" d\n")
+            }),
+            sql,
+        })
+        .collect()
+}
+
+/// The names in the first brackets: `[id bigint, act text]`.
+fn columns(tokens: &[Token]) -> Vec<String> {
+    let inside = tokens
+        .iter()
+        .skip_while(|token| **token != Token::Sign('['))
+        .skip(1)
+        .take_while(|token| **token != Token::Sign(']'));
+    inside
+        .filter_map(|token| match token {
+            Token::Name(name) => Some(name.clone()),
+            Token::Text(_) | Token::Sign(_) => None,
+        })
+        .step_by(2)
+        .collect()
+}
+
+/// As `on_set!` opens a set on SQLite.
+fn whole(statement: &Statement) -> String {
+    match &statement.set {
+        None => statement.sql.clone(),
+        Some(columns) => {
+            let columns: String = columns
+                .iter()
+                .map(|column| format!(", value->>'{column}' AS {column}"))
+                .collect();
+            format!(
+                "WITH d AS (SELECT NULL AS unused{columns} FROM json_each($1)) {}",
+                statement.sql
+            )
+        }
+    }
+}
+
+/// What is wrong with a plan: its lines, each with the number of the line it is a part of.
+fn objections(sql: &str, plan: &[(i64, String)]) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut begun: Vec<i64> = Vec::new();
+    for (parent, line) in plan {
+        let is_loop = line.starts_with("SCAN ") || line.starts_with("SEARCH ");
+        let is_first = !begun.contains(parent);
+        if is_loop {
+            begun.push(*parent);
+        }
+        if line.starts_with("SCAN json_each") && !is_first {
+            found.push(format!("opens the set again for each row: {line}"));
+        }
+        // An index that holds just the rows that are wanted is as good as a search.
+        let is_partial = [
+            "deliveries_due",
+            "deliveries_leased",
+            "threads_due",
+            "cases_unplanned",
+        ]
+        .iter()
+        .any(|index| line.contains(&format!("INDEX {index}")));
+        let table = line
+            .strip_prefix("SCAN ")
+            .and_then(|rest| rest.split_whitespace().next());
+        // Tables that the statement does not name refer to its own: they are looked through only if a key of ours was
+        // missing already, which no transaction of ours allows.
+        let is_table = table.is_some_and(|table| {
+            !["json_each", "d", "CONSTANT", "picked"].contains(&table)
+                && !table.starts_with('(')
+                && sql.contains(&format!(" {table} "))
+        });
+        if is_table && !is_partial {
+            found.push(format!("looks through a table: {line}"));
+        }
+        if line.contains("AUTOMATIC") {
+            found.push(format!("makes an index for this once: {line}"));
+        }
+    }
+    found
+}
+
+fn source() -> Vec<Statement> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/store");
+    crate::support::files(&folder)
+        .iter()
+        .flat_map(|path| statements(&std::fs::read_to_string(path).unwrap()))
+        .collect()
+}
+
+#[tokio::test]
+async fn every_statement_looks_up_what_it_wants() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = sqlite(folder.path()).await;
+    let Store::Sqlite(pool) = &store else {
+        unreachable!()
+    };
+    let all = source();
+    assert!(all.len() > 100, "only {} statements were found", all.len());
+    let mut wrong = Vec::new();
+    let mut excused = Vec::new();
+    for statement in &all {
+        let sql = whole(statement);
+        if sql.contains("FOR SHARE")
+            || sql.contains("FOR UPDATE")
+            || sql.contains("json_to_recordset")
+        {
+            continue; // PostgreSQL's own.
+        }
+        let rows = sqlx::query(sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}")))
+            .fetch_all(pool)
+            .await
+            .unwrap_or_else(|error| panic!("{sql}: {error}"));
+        let plan: Vec<(i64, String)> = rows.iter().map(|row| (row.get(1), row.get(3))).collect();
+        let objections = objections(&sql, &plan);
+        if objections.is_empty() {
+            continue;
+        }
+        match LOOKS_THROUGH.iter().find(|(words, _)| sql.contains(words)) {
+            Some((words, _)) => excused.push(*words),
+            None => wrong.push(format!("{sql}\n    {}", objections.join("\n    "))),
+        }
+    }
+    assert!(wrong.is_empty(), "\n{}\n", wrong.join("\n"));
+    let stale: Vec<_> = LOOKS_THROUGH
+        .iter()
+        .filter(|(words, _)| !excused.contains(words))
+        .collect();
+    assert!(stale.is_empty(), "these need no excuse any more: {stale:?}");
+    store.close().await;
+}
+
+#[test]
+fn sql_is_found_in_rust() {
+    let source = r#"
+        macro_rules! columns { () => { "c.id, \
+            c.state" }; }
+        let c = 'x'; let quote = '"'; fn f<'a>(x: &'a str) {}
+        // "SELECT in a comment"
+        on!(self, db => sqlx::query("SELECT 1 WHERE a = $1").bind(x));
+        on_set!(self, &sets, [id bigint, act text], "INSERT INTO t SELECT id FROM d", sqlx::query)
+        on_set!(self, &sets, [id bigint], concat!("SELECT ", columns!(), " FROM d JOIN cases c ON c.id = d.id"), x)
+        on!(self, db => sqlx::query(concat!("SELECT ", columns!(), " FROM cases c")))
+        .expect("no such word");
+    "#;
+    let statement = |set: Option<&[&str]>, sql: &str| Statement {
+        set: set.map(|names| names.iter().map(|name| (*name).to_owned()).collect()),
+        sql: sql.to_owned(),
+    };
+    assert_eq!(
+        statements(source),
+        [
+            statement(None, "SELECT 1 WHERE a = $1"),
+            statement(Some(&["id", "act"]), "INSERT INTO t SELECT id FROM d"),
+            statement(
+                Some(&["id"]),
+                "SELECT c.id, c.state FROM d JOIN cases c ON c.id = d.id"
+            ),
+            statement(None, "SELECT c.id, c.state FROM cases c"),
+        ]
+    );
+}
+
+#[test]
+fn a_bad_plan_is_objected_to() {
+    let line = |parent: i64, text: &str| (parent, text.to_owned());
+    let good = [
+        line(0, "SCAN json_each VIRTUAL TABLE INDEX 1:"),
+        line(0, "SEARCH cases USING INTEGER PRIMARY KEY (rowid=?)"),
+    ];
+    assert_eq!(objections("", &good), [""; 0]);
+    let backwards = [
+        line(
+            0,
+            "SEARCH a USING INDEX sqlite_autoindex_accounts_1 (realm=?)",
+        ),
+        line(0, "SCAN json_each VIRTUAL TABLE INDEX 1:"),
+    ];
+    assert_eq!(objections("", &backwards).len(), 1);
+    assert_eq!(
+        objections("FROM cases WHERE", &[line(0, "SCAN cases")]).len(),
+        1
+    );
+    assert_eq!(
+        objections(
+            "JOIN y x ON",
+            &[line(0, "SCAN x USING AUTOMATIC COVERING INDEX (id=?)")]
+        )
+        .len(),
+        2
+    );
+}
