@@ -184,7 +184,7 @@ async fn campaigns_and_letters_may_hold_any_text() {
                 priority: 1,
                 due_at: at(1),
             };
-            assert_eq!(tx.queue(&[draft.clone()]).await.unwrap(), 1);
+            assert_eq!(tx.queue(std::slice::from_ref(&draft)).await.unwrap(), 1);
             assert_eq!(tx.queue(&[draft]).await.unwrap(), 0);
         }
         let claims = tx.claim(100, "worker'", at(2), at(1)).await.unwrap();
@@ -260,7 +260,7 @@ async fn findings_and_reasons_may_hold_any_text() {
                 ..super::audits::finding(&format!("key {n}{text}"), None, at(0))
             };
             assert!(
-                tx.add_findings(audit, &[draft.clone()], at(0))
+                tx.add_findings(audit, std::slice::from_ref(&draft), at(0))
                     .await
                     .unwrap()[0]
                     .is_new
