@@ -33,7 +33,7 @@ CREATE TABLE threads (
     UNIQUE (campaign_id, person_id)
 ) STRICT;
 CREATE INDEX threads_due ON threads (next_at) WHERE state = 'running' AND next_at IS NOT NULL;
-CREATE INDEX threads_waiting ON threads (campaign_id, id) WHERE state = 'waiting';
+CREATE INDEX threads_of_campaign ON threads (campaign_id, state, id);
 
 CREATE TABLE templates (
     id INTEGER PRIMARY KEY,
