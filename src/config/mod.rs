@@ -104,7 +104,9 @@ impl Config {
             let text = "the file is empty; \"bell init\" prints an annotated example to begin with";
             return Err(ConfigErrors::of_file(file.to_owned(), None, text));
         }
-        let folder = file.parent().unwrap_or(Path::new(""));
+        // Where the program was started must change neither what the config says nor its hash.
+        let whole = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
+        let folder = whole.parent().unwrap_or(Path::new(""));
         let reader = Reader::new(text, folder, env);
         // TOML's own messages are fixed sentences; its Display would quote the line, and with it what stands there.
         let syntax: Vec<_> = syntax

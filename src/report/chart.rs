@@ -16,10 +16,10 @@ use crate::domain::moment::Moment;
 use crate::domain::report::{BurnDown, BurnPoint, Cell};
 
 /// Size in CSS pixels; the page scales it.
-const SIZE: (u32, u32) = (920, 384);
+const SIZE: (u32, u32) = (920, 400);
 /// The plot's edges.
 const LEFT: i32 = 52;
-const RIGHT: i32 = 690;
+const RIGHT: i32 = 716;
 const TOP: i32 = 68;
 const BOTTOM: i32 = 352;
 /// Names at the ends of lines stay this far apart.
@@ -230,7 +230,7 @@ fn deadlines<'a>(area: &Area<'a>, frame: &Frame, burn: &BurnDown, zone: Tz) -> D
         area.draw(&PathElement::new(vec![(x, y - 5), (x, BOTTOM)], MARK))?;
         let words = format!(
             "{} due {}",
-            capitalised(mark.category.word()),
+            mark.category,
             times::day_and_hour(mark.at, zone)
         );
         let (h, x) = if x > (LEFT + RIGHT) / 2 {
@@ -278,12 +278,7 @@ fn lines<'a>(area: &Area<'a>, frame: &Frame, burn: &BurnDown) -> Drawn<'a> {
                 .points
                 .last()
                 .map_or(Cell::Hidden, |point| cell(point, category));
-            names.push((
-                spot.1,
-                category,
-                *colour,
-                format!("{}: {now} open", capitalised(category.word())),
-            ));
+            names.push((spot.1, category, *colour, format!("{category}: {now}")));
         }
     }
     names.sort_by_key(|name| (name.0, std::cmp::Reverse(name.1)));
@@ -457,9 +452,9 @@ mod tests {
         for part in [
             "class=\"line weak\"",
             "class=\"line compromised\"",
-            "Weak: 70 open",
-            "Compromised: 30 open",
-            "Weak due 23 Mar 09:00",
+            ">\nweak: 70\n",
+            ">\ncompromised: 30\n",
+            "weak due 23 Mar 09:00",
         ] {
             assert!(svg.contains(part), "{part}: {svg}");
         }
@@ -477,8 +472,8 @@ mod tests {
             chrono_tz::UTC,
         );
         let few = few.unwrap().unwrap();
-        assert!(few.contains("Weak: &lt;5 open"));
-        assert!(!few.contains("Compromised"));
+        assert!(few.contains(">\nweak: &lt;5\n"));
+        assert!(!few.contains("compromised"));
     }
 
     #[test]

@@ -82,7 +82,7 @@ fn file(table: &Table) -> Result<String, ReportError> {
 fn heads(column: &Column) -> Vec<String> {
     let name = &column.name;
     match column.holds {
-        Holds::Words | Holds::Number | Holds::When => vec![name.clone()],
+        Holds::Words | Holds::Number => vec![name.clone()],
         Holds::Ratio => vec![
             name.clone(),
             format!("{name}: of"),
@@ -97,7 +97,7 @@ fn values(column: &Column, value: &Value) -> Vec<String> {
         _ => None,
     };
     match (column.holds, ratio) {
-        (Holds::Words | Holds::Number | Holds::When, _) => vec![plain(value)],
+        (Holds::Words | Holds::Number, _) => vec![plain(value)],
         (Holds::Ratio, Some(ratio)) => three(ratio),
         (Holds::Ratio, None) => vec![plain(value), String::new(), String::new()],
     }

@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::chart::{self, capitalised};
 use super::tables::{self, Column, Holds, Row, Table, Value};
 use super::{ReportError, fingerprint, times};
-use crate::domain::report::{Cell, Lasting, Measure, Median, Ratio, Readers, Report};
+use crate::domain::report::{Cell, Measure, Median, Ratio, Readers, Report};
 
 /// What the figures are for.
 pub const PURPOSE: &str =
@@ -52,7 +52,7 @@ pub fn render_html(report: &Report) -> Result<String, ReportError> {
         purpose => PURPOSE,
         restricted => report.readers == Readers::Restricted,
         small_numbers => small_numbers(report.readers),
-        sentences => sentences(report),
+        sentences => sentences(report).iter().map(|said| unbroken(said)).collect::<Vec<_>>(),
         key_figures => key_figures(report),
         chart => chart.map(Context::from_safe_string),
         chart_note => chart_note(report),
@@ -70,8 +70,6 @@ struct Shown {
     question: &'static str,
     caption: String,
     as_of: String,
-    /// A table of a few numbers is hard to read across a whole page.
-    narrow: bool,
     columns: Vec<Head>,
     rows: Vec<Line>,
     notes: Vec<String>,
@@ -100,17 +98,23 @@ struct Printed {
 
 impl Shown {
     fn of(table: &Table, report: &Report, as_of: &str) -> Self {
+        // A column that says nothing in any row would only take room. The spreadsheet keeps it.
+        let speaks: Vec<bool> = (0..table.columns.len())
+            .map(|place| {
+                let mut values = table.rows.iter().filter_map(|row| row.values.get(place));
+                place == 0 || values.any(|value| !is_empty(value))
+            })
+            .collect();
         Self {
             id: table.file,
             question: table.question,
             caption: table.caption.clone(),
             as_of: as_of.to_owned(),
-            narrow: table.columns.len() <= 3
-                && table.columns.iter().skip(1).all(is_number)
-                && !has_explanations(table),
             columns: table
                 .columns
                 .iter()
+                .zip(&speaks)
+                .filter_map(|(column, speaks)| speaks.then_some(column))
                 .map(|column| Head {
                     name: column.name.clone(),
                     class: class(column),
@@ -119,27 +123,28 @@ impl Shown {
             rows: table
                 .rows
                 .iter()
-                .filter_map(|row| line(table, row, report))
+                .filter_map(|row| line(table, row, &speaks, report))
                 .collect(),
             notes: table.notes.clone(),
         }
     }
 }
 
-fn is_number(column: &Column) -> bool {
-    matches!(column.holds, Holds::Number | Holds::Ratio)
+fn is_empty(value: &Value) -> bool {
+    match value {
+        Value::Nothing => true,
+        Value::Words(text) | Value::Hash(text) => text.is_empty(),
+        _ => false,
+    }
 }
 
-fn has_explanations(table: &Table) -> bool {
-    let mut cells = table.rows.iter().flat_map(|row| &row.values);
-    cells.any(|value| matches!(value, Value::Explained(..)))
-}
-
-fn line(table: &Table, row: &Row, report: &Report) -> Option<Line> {
+fn line(table: &Table, row: &Row, speaks: &[bool], report: &Report) -> Option<Line> {
     let mut cells = table
         .columns
         .iter()
         .zip(&row.values)
+        .zip(speaks)
+        .filter_map(|(cell, speaks)| speaks.then_some(cell))
         .map(|(column, value)| printed(column, value, report));
     Some(Line {
         total: row.is_total,
@@ -153,7 +158,6 @@ const fn class(column: &Column) -> &'static str {
         Holds::Words => "words",
         Holds::Number => "number",
         Holds::Ratio => "ratio",
-        Holds::When => "when",
     }
 }
 
@@ -176,17 +180,10 @@ fn printed(column: &Column, value: &Value, report: &Report) -> Printed {
             "not reached".to_owned(),
             format!("(longest follow-up {longest})"),
         ),
-        Value::Measure(Measure::Median(Median::Reached {
-            median,
-            interval: Some((low, high)),
-        })) => {
-            let high = high.map_or("not reached".to_owned(), |high| unbroken(&high));
-            (
-                median.to_string(),
-                format!("(95\u{a0}%: {} to {high})", unbroken(low)),
-            )
-        }
-        Value::Measure(Measure::Median(median)) => (median.to_string(), String::new()),
+        Value::Measure(Measure::Median(median)) => match median.to_string().split_once(" (") {
+            Some((text, small)) => (text.to_owned(), format!("({small}")),
+            None => (median.to_string(), String::new()),
+        },
         Value::Measure(measure @ Measure::Lasting(_)) => (measure.to_string(), String::new()),
         Value::When(at) => (times::in_table(*at, report.header.zone), String::new()),
         Value::Lasting(lasting) => (lasting.to_string(), String::new()),
@@ -194,17 +191,35 @@ fn printed(column: &Column, value: &Value, report: &Report) -> Printed {
         Value::Nothing => ("–".to_owned(), String::new()),
         Value::Withheld => ("hidden".to_owned(), String::new()),
     };
-    let is_median = matches!(value, Value::Measure(Measure::Median(_)));
     Printed {
-        text,
-        small,
-        class: if is_median { "median" } else { class(column) },
+        text: unbroken(&text),
+        small: unbroken(&small),
+        // Its interval is long: it stands below, also where ratios have their percentage beside them.
+        class: match value {
+            Value::Measure(Measure::Median(_)) => "number",
+            _ => class(column),
+        },
     }
 }
 
-/// A length of time that is not broken over two lines.
-fn unbroken(lasting: &Lasting) -> String {
-    lasting.to_string().replace(' ', "\u{a0}")
+/// No line ends between a number and its unit.
+fn unbroken(text: &str) -> String {
+    let mut words = text.split(' ');
+    let mut joined = words.next().unwrap_or_default().to_owned();
+    for word in words {
+        let is_unit = matches!(
+            word.trim_end_matches(['.', ',', ')', ';', ':']),
+            "d" | "h" | "min" | "s" | "%"
+        );
+        let after_number = joined.ends_with(|last: char| last.is_ascii_digit());
+        joined.push(if is_unit && after_number {
+            '\u{a0}'
+        } else {
+            ' '
+        });
+        joined.push_str(word);
+    }
+    joined
 }
 
 /// `301 of 412` and `(73.1 %)`.
@@ -216,14 +231,6 @@ fn two(ratio: &Ratio) -> (String, String) {
     }
 }
 
-/// `301 of 412 accounts (73.1 %)`.
-fn of_accounts(ratio: &Ratio, noun: &str) -> String {
-    match two(ratio) {
-        (count, percent) if percent.is_empty() => format!("{count} {noun}"),
-        (count, percent) => format!("{count} {noun} {percent}"),
-    }
-}
-
 /// The report in a few sentences.
 pub fn sentences(report: &Report) -> Vec<String> {
     let all = &report.by_category.total;
@@ -231,10 +238,7 @@ pub fn sentences(report: &Report) -> Vec<String> {
         return vec!["No account has had to be reset.".to_owned()];
     }
     let mut said = vec![match all.safe.denominator {
-        Cell::Count(_) => format!(
-            "{} have been made safe.",
-            of_accounts(&all.safe, "accounts")
-        ),
+        Cell::Count(_) => format!("{} accounts have been made safe.", all.safe),
         _ => "Fewer than five accounts are concerned.".to_owned(),
     }];
     said.push(match &all.time_to_safe {
@@ -246,10 +250,7 @@ pub fn sentences(report: &Report) -> Vec<String> {
     });
     said.push(match all.on_time.denominator {
         Cell::Count(0) => "None has been due yet.".to_owned(),
-        Cell::Count(_) => format!(
-            "{} were safe on time.",
-            of_accounts(&all.on_time, "accounts due")
-        ),
+        Cell::Count(_) => format!("Of those that were due, {} were done on time.", all.on_time),
         _ => String::new(),
     });
     said.push(match all.overdue {

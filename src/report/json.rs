@@ -19,6 +19,9 @@ use serde::Serialize;
 use super::{ReportError, fingerprint};
 use crate::domain::report::Report;
 
+/// Every field of the layout and what it means, as a JSON Schema.
+pub const LAYOUT: &str = include_str!("schema.json");
+
 /// The layout's name and version. The number rises when a field changes its meaning or goes.
 pub const SCHEMA: &str = "division-bell/report/1";
 

@@ -17,7 +17,7 @@ use sha2::{Digest, Sha256};
 
 pub use csv::render_csv;
 pub use html::render_html;
-pub use json::{SCHEMA, render_json};
+pub use json::{LAYOUT, SCHEMA, render_json};
 
 use crate::domain::report::Report;
 

@@ -257,14 +257,14 @@ fn the_page_stands_alone() {
 fn every_table_has_a_caption_and_its_headings_a_scope() {
     let page = render_html(&sample(420, Readers::Wider, around())).unwrap();
     let count = |text: &str| page.matches(text).count();
-    assert_eq!(count("<table"), count("<caption>"));
+    assert_eq!(count("<table>"), count("<caption>"));
     assert_eq!(
-        count("<table"),
+        count("<table>"),
         count("; as of 28 Mar 2026 20:00 GMT</caption>")
     );
     assert_eq!(count("<th "), count("<th scope="));
     assert_eq!(count("<tr"), count("</tr>"));
-    assert!(count("<table") >= 18);
+    assert!(count("<table>") >= 18);
 }
 
 #[test]
@@ -322,6 +322,83 @@ fn json_names_its_layout_and_tells_numbers_from_what_is_withheld() {
     );
 }
 
+/// Every object in `told` has the fields that the layout names, and no other.
+fn fits(told: &serde_json::Value, layout: &serde_json::Value, whole: &serde_json::Value, at: &str) {
+    use serde_json::Value;
+    if let Some(name) = layout["$ref"].as_str() {
+        let place = name.trim_start_matches('#');
+        return fits(told, whole.pointer(place).unwrap(), whole, at);
+    }
+    if let Some(choices) = layout["anyOf"].as_array() {
+        let is_object = |choice: &&Value| {
+            let place = choice["$ref"]
+                .as_str()
+                .unwrap_or("#")
+                .trim_start_matches('#');
+            let choice = if place.is_empty() {
+                choice
+            } else {
+                whole.pointer(place).unwrap()
+            };
+            let named = choice["properties"].as_object();
+            named.is_some_and(|named| {
+                told.as_object()
+                    .is_some_and(|told| named.keys().eq(told.keys()))
+            })
+        };
+        let Some(choice) = choices.iter().find(is_object) else {
+            assert!(
+                !told.is_object(),
+                "{at} has other fields than the layout names: {told}"
+            );
+            return;
+        };
+        return fits(told, choice, whole, at);
+    }
+    match told {
+        Value::Object(fields) => {
+            let named = layout["properties"]
+                .as_object()
+                .unwrap_or_else(|| panic!("{at} is no object"));
+            assert!(
+                named.keys().eq(fields.keys()),
+                "{at}: {:?} {:?}",
+                named.keys(),
+                fields.keys()
+            );
+            for (name, value) in fields {
+                fits(value, &named[name], whole, &format!("{at}.{name}"));
+            }
+        }
+        Value::Array(items) if layout["prefixItems"].is_null() => {
+            for item in items {
+                fits(item, &layout["items"], whole, &format!("{at}[]"));
+            }
+        }
+        Value::Array(items) => assert_eq!(
+            items.len(),
+            layout["prefixItems"].as_array().unwrap().len(),
+            "{at}"
+        ),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {
+            assert!(
+                layout.get("properties").is_none(),
+                "{at} is an object in the layout"
+            );
+        }
+    }
+}
+
+#[test]
+fn the_layout_names_every_field_of_the_json_and_no_other() {
+    let layout: serde_json::Value = serde_json::from_str(LAYOUT).unwrap();
+    assert_eq!(layout["properties"]["schema"]["const"], SCHEMA);
+    for readers in [Readers::Restricted, Readers::Wider] {
+        let text = render_json(&sample(420, readers, around())).unwrap();
+        fits(&serde_json::from_str(&text).unwrap(), &layout, &layout, "");
+    }
+}
+
 #[test]
 fn an_empty_report_is_still_a_report() {
     let report = sample(0, Readers::Wider, Surroundings::default());
@@ -349,4 +426,30 @@ fn a_percentage_never_stands_without_its_two_numbers() {
         seen += 1;
     }
     assert!(seen > 40);
+}
+
+/// Writes the sample where a person can look at it: `DIVISION_BELL_LOOK=DIR cargo test look_at_it -- --ignored`.
+#[test]
+#[ignore = "writes files for people to look at"]
+fn look_at_it() {
+    let folder = std::path::PathBuf::from(std::env::var_os("DIVISION_BELL_LOOK").unwrap());
+    for (name, readers) in [
+        ("wider", Readers::Wider),
+        ("restricted", Readers::Restricted),
+    ] {
+        let report = sample(420, readers, around());
+        std::fs::write(
+            folder.join(name).with_extension("html"),
+            render_html(&report).unwrap(),
+        )
+        .unwrap();
+        std::fs::write(
+            folder.join(name).with_extension("json"),
+            render_json(&report).unwrap(),
+        )
+        .unwrap();
+        for (file, text) in render_csv(&report).unwrap() {
+            std::fs::write(folder.join(format!("{name}-{file}")), text).unwrap();
+        }
+    }
 }

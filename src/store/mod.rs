@@ -5,7 +5,9 @@
 
 mod audits;
 mod campaigns;
+mod case_moves;
 mod cases;
+mod evidence;
 mod figures;
 mod history;
 mod incidents;
@@ -15,16 +17,16 @@ mod outbox;
 mod people;
 mod runs;
 mod stories;
+mod tasks;
 
 use serde::Serialize;
 use sqlx::{Postgres, Sqlite, Transaction};
 
 pub use audits::{Audit, AuditCounts, FindingDraft, NewAudit, StoredFinding};
 pub use campaigns::{Campaign, Thread, ThreadDraft, ThreadQueued, ThreadState};
-pub use cases::{
-    CaseClosing, CaseOpening, CaseRow, Deciding, EvidenceDraft, EvidenceRead, LatestEvidence, Task,
-    TaskKind,
-};
+pub use case_moves::{CaseClosing, CaseOpening};
+pub use cases::{CaseRow, Deciding};
+pub use evidence::{EvidenceDraft, EvidenceRead, LatestEvidence};
 pub use incidents::{Incident, Post, PostState};
 pub use ledger::Entry;
 pub use outbox::{
@@ -33,6 +35,7 @@ pub use outbox::{
 pub use people::{AccountFacts, DirectoryChange, Known, PersonFacts, SyncCounts};
 pub use runs::{Claimed, Run};
 pub use stories::{Attempt, DeliveryStory};
+pub use tasks::{Task, TaskKind};
 
 /// The one store: an embedded SQLite file, or a PostgreSQL server that several machines share.
 #[derive(Clone, Debug)]

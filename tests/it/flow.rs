@@ -635,7 +635,11 @@ async fn what_changes_between_approval_and_queuing_voids_the_campaign_and_the_ne
         bell.approve(draft.id).await.unwrap();
         change(&mut bell, what).await;
         let queued = bell.notify().await;
-        assert_eq!(queued.void, [draft.reference.clone()], "{what:?}");
+        assert_eq!(
+            queued.void,
+            std::slice::from_ref(&draft.reference),
+            "{what:?}"
+        );
         bell.deliver().await;
         assert_eq!(bell.letters().len(), 0, "{what:?}");
         bell.campaign().await;

@@ -2,10 +2,13 @@
 
 mod support;
 
+mod badinput;
+mod cli;
 mod crash;
 mod discord;
 mod flow;
 mod layers;
 mod lockfile;
 mod mail;
+mod report;
 mod serve;

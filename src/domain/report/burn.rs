@@ -21,7 +21,7 @@ const STEPS: [i64; 9] = [1, 3, 6, 12, 24, 48, 168, 336, 1344];
 /// The open accounts over time.
 #[derive(Clone, PartialEq, Debug, Default, Serialize)]
 pub struct BurnDown {
-    /// Equally spaced, oldest first; the last is the as-of instant.
+    /// Oldest first, equally spaced but for the first, which is the opening; the last is the as-of instant.
     pub points: Vec<BurnPoint>,
     /// When each category's deadline falls, for most of its cases.
     pub deadlines: Vec<DeadlineMark>,
@@ -98,12 +98,14 @@ impl BurnCounter {
         let oldest = self.changes.keys().next_back().copied().unwrap_or(0);
         let step = STEPS
             .into_iter()
-            .find(|step| oldest / step < MOST_POINTS)
+            .find(|step| oldest / step + 1 < MOST_POINTS)
             .unwrap_or(OLDEST_HOUR);
         let (mut open, mut points) = ([0i64; 4], Vec::new());
         let mut changes = self.changes.iter().rev().peekable();
-        for back in (0..=oldest / step).rev() {
-            let hour = back * step;
+        // Most accounts are open at the very beginning, whether or not that lies on a step.
+        let beginning = (oldest % step != 0).then_some(oldest);
+        let steps = (0..=oldest / step).rev().map(|back| back * step);
+        for hour in beginning.into_iter().chain(steps) {
             while let Some((_, change)) = changes.next_if(|(at, _)| **at >= hour) {
                 for (open, change) in open.iter_mut().zip(change) {
                     *open += change;

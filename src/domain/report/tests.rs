@@ -530,6 +530,31 @@ fn a_report_of_many_departments_with_small_numbers_is_made_in_no_time() {
     assert!(report.by_department.rows.len() > 100);
 }
 
+#[test]
+fn a_hundred_thousand_cases_are_held_as_counters_and_spans() {
+    let mut builder = ReportBuilder::new(day(30), Readers::Wider);
+    let departments = 50;
+    for id in 0..100_000 {
+        builder.case(&CaseFacts {
+            department: format!("Department {}", id % departments),
+            person: Some(PersonId(id)),
+            deadline_at: Some(day(3)),
+            reminders: vec![(1, day(1)), (2, day(2))],
+            exempt: vec![(day(1), day(2))],
+            ..case(id, Category::ALL[id as usize % 4])
+        });
+    }
+    // Of a case itself there remain a number for its person, and two spans of time of 16 bytes each.
+    assert_eq!(builder.people.len(), 100_000);
+    assert_eq!(builder.departments.len(), departments as usize);
+    assert_eq!(builder.waves.len(), 2);
+    assert_eq!(builder.listed().len(), count::LISTED);
+    let report = builder.finish(header(day(30)), Surroundings::default(), None);
+    assert_eq!(report.overdue.cases.len(), 0, "they were taken out above");
+    assert!(report.burn_down.points.len() <= 140);
+    assert_eq!(report.by_category.total.valid, Cell::Count(100_000));
+}
+
 fn any_case() -> impl Strategy<Value = CaseFacts> {
     let when = || proptest::option::of(0i64..20);
     (

@@ -1,0 +1,410 @@
+//! What moves cases: opened, joined, closed, told, contained, exempt. Each move writes its line in the ledger.
+
+use std::collections::HashMap;
+
+use serde::Serialize;
+
+use super::ledger::Act;
+use super::{StoreError, Tx, expect_one, on, on_set, strange};
+use crate::domain::case::{Claim, ClosedAs, Route};
+use crate::domain::evidence::{Grade, Standing};
+use crate::domain::{AccountId, CaseId, EvidenceId, Moment, PersonId};
+
+/// A case that opens.
+#[derive(Clone, PartialEq, Debug)]
+pub struct CaseOpening {
+    /// Whose password.
+    pub account: AccountId,
+    /// Who is told.
+    pub person: Option<PersonId>,
+    /// Whose work it is.
+    pub route: Route,
+    /// Where the account belongs.
+    pub department: String,
+    /// What its findings amount to.
+    pub claim: Claim,
+    /// The closed case that it proves wrong.
+    pub reopens: Option<CaseId>,
+    /// What the directory's word amounts to now.
+    pub standing: Standing,
+}
+
+/// A case that closes.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct CaseClosing {
+    /// Which.
+    pub case: CaseId,
+    /// How.
+    pub closed_as: ClosedAs,
+    /// When the directory says it happened.
+    pub safe_at: Option<Moment>,
+    /// What proves it.
+    pub evidence: EvidenceId,
+    /// How good that is.
+    pub grade: Grade,
+    /// What it amounts to.
+    pub standing: Standing,
+}
+
+impl Tx {
+    /// Opens cases and says so in the ledger. The numbers come back in the order of the openings.
+    pub async fn open_cases(
+        &mut self,
+        openings: &[CaseOpening],
+        actor: &str,
+        now: Moment,
+    ) -> Result<Vec<CaseId>, StoreError> {
+        if openings.is_empty() {
+            return Ok(Vec::new());
+        }
+        #[derive(Serialize)]
+        struct Set<'a> {
+            account_id: i64,
+            person_id: Option<i64>,
+            route: &'static str,
+            department: &'a str,
+            category: &'static str,
+            severity: &'static str,
+            found_at: i64,
+            bad_as_of: i64,
+            baseline: Option<String>,
+            reopens_id: Option<i64>,
+            standing: &'static str,
+        }
+        let sets: Vec<Set> = openings
+            .iter()
+            .map(|opening| {
+                Ok(Set {
+                    account_id: opening.account.0,
+                    person_id: opening.person.map(|id| id.0),
+                    route: opening.route.word(),
+                    department: &opening.department,
+                    category: opening.claim.category.word(),
+                    severity: opening.claim.severity.word(),
+                    found_at: opening.claim.found_at.micros(),
+                    bad_as_of: opening.claim.bad_as_of.micros(),
+                    baseline: opening
+                        .claim
+                        .baseline
+                        .as_ref()
+                        .map(serde_json::to_string)
+                        .transpose()?,
+                    reopens_id: opening.reopens.map(|id| id.0),
+                    standing: opening.standing.word(),
+                })
+            })
+            .collect::<Result<_, StoreError>>()?;
+        let rows: Vec<(i64, i64)> = on_set!(
+            self, &sets,
+            [account_id bigint, person_id bigint, route text, department text, category text, severity text, found_at bigint, bad_as_of bigint, baseline text, reopens_id bigint, standing text],
+            "INSERT INTO cases (account_id, person_id, route, department, category, severity, found_at, bad_as_of, baseline, opened_at, reopens_id, state, standing)
+             SELECT account_id, person_id, route, department, category, severity, found_at, bad_as_of, baseline, $2, reopens_id, 'open', standing FROM d
+             RETURNING account_id, id",
+            sqlx::query_as::<_, (i64, i64)>, |query, db| query.bind(now.micros()).fetch_all(db).await
+        )?;
+        let numbers: HashMap<i64, i64> = rows.into_iter().collect();
+        let numbered: Vec<CaseId> = openings
+            .iter()
+            .map(|opening| {
+                numbers
+                    .get(&opening.account.0)
+                    .map(|id| CaseId(*id))
+                    .ok_or_else(|| strange("cases", "account_id", opening.account.0))
+            })
+            .collect::<Result<_, _>>()?;
+        let mailboxes: HashMap<i64, i64> = on_set!(
+            self, &sets, [account_id bigint],
+            "SELECT d.account_id, COUNT(*) FROM d JOIN account_mailboxes m ON m.account_id = d.account_id GROUP BY d.account_id",
+            sqlx::query_as::<_, (i64, i64)>, |query, db| query.fetch_all(db).await
+        )?.into_iter().collect();
+        let acts: Vec<Act> = openings
+            .iter()
+            .zip(&numbered)
+            .map(|(opening, id)| Act {
+                case_id: id.0,
+                act: if opening.reopens.is_some() {
+                    "case.reopened"
+                } else {
+                    "case.opened"
+                },
+                effective_at: Some(opening.claim.found_at.micros()),
+                // The directory goes on changing: what it said on this day is kept here.
+                detail: Some({
+                    let category = opening.claim.category;
+                    let opens = mailboxes.get(&opening.account.0).copied().unwrap_or(0);
+                    match opening.reopens {
+                        Some(before) => format!(
+                            "{{\"category\":\"{category}\",\"mailboxes\":{opens},\"reopens\":{before}}}"
+                        ),
+                        None => format!(
+                            "{{\"category\":\"{category}\",\"mailboxes\":{opens}}}"
+                        ),
+                    }
+                }),
+            })
+            .collect();
+        self.note_cases(now, actor, &acts).await?;
+        Ok(numbered)
+    }
+
+    /// Lets open cases say what new findings add to them. A raised category goes into the ledger.
+    pub async fn join_cases(
+        &mut self,
+        joins: &[(CaseId, Claim, bool)],
+        actor: &str,
+        now: Moment,
+    ) -> Result<(), StoreError> {
+        if joins.is_empty() {
+            return Ok(());
+        }
+        #[derive(Serialize)]
+        struct Set {
+            id: i64,
+            category: &'static str,
+            severity: &'static str,
+            bad_as_of: i64,
+            baseline: Option<String>,
+        }
+        let sets: Vec<Set> = joins
+            .iter()
+            .map(|(case, claim, _)| {
+                Ok(Set {
+                    id: case.0,
+                    category: claim.category.word(),
+                    severity: claim.severity.word(),
+                    bad_as_of: claim.bad_as_of.micros(),
+                    baseline: claim
+                        .baseline
+                        .as_ref()
+                        .map(serde_json::to_string)
+                        .transpose()?,
+                })
+            })
+            .collect::<Result<_, StoreError>>()?;
+        on_set!(
+            self, &sets, [id bigint, category text, severity text, bad_as_of bigint, baseline text],
+            "UPDATE cases SET category = d.category, severity = d.severity, bad_as_of = d.bad_as_of, baseline = d.baseline FROM d WHERE cases.id = d.id AND cases.state <> 'closed'",
+            sqlx::query, |query, db| query.execute(db).await.map(|_| ())
+        )?;
+        let acts: Vec<Act> = joins
+            .iter()
+            .filter(|(_, _, raised)| *raised)
+            .map(|(case, claim, _)| Act {
+                case_id: case.0,
+                act: "case.raised",
+                effective_at: None,
+                detail: Some(format!("{{\"category\":\"{}\"}}", claim.category)),
+            })
+            .collect();
+        self.note_cases(now, actor, &acts).await
+    }
+
+    /// Closes cases on evidence and says so in the ledger.
+    pub async fn close_cases(
+        &mut self,
+        closings: &[CaseClosing],
+        actor: &str,
+        now: Moment,
+    ) -> Result<(), StoreError> {
+        if closings.is_empty() {
+            return Ok(());
+        }
+        #[derive(Serialize)]
+        struct Set {
+            id: i64,
+            closed_as: &'static str,
+            safe_at: Option<i64>,
+            evidence_id: i64,
+            standing: &'static str,
+        }
+        let sets: Vec<Set> = closings
+            .iter()
+            .map(|closing| Set {
+                id: closing.case.0,
+                closed_as: closing.closed_as.word(),
+                safe_at: closing.safe_at.map(Moment::micros),
+                evidence_id: closing.evidence.0,
+                standing: closing.standing.word(),
+            })
+            .collect();
+        let changed = on_set!(
+            self, &sets, [id bigint, closed_as text, safe_at bigint, evidence_id bigint, standing text],
+            "UPDATE cases SET state = 'closed', closed_at = $2, closed_as = d.closed_as, safe_at = d.safe_at, evidence_id = d.evidence_id, standing = d.standing, not_reached = NULL
+             FROM d WHERE cases.id = d.id AND cases.state <> 'closed'",
+            sqlx::query, |query, db| query.bind(now.micros()).execute(db).await.map(|done| done.rows_affected())
+        )?;
+        if changed != closings.len() as u64 {
+            return Err(StoreError::Lost {
+                table: "cases",
+                id: closings.first().map_or(0, |closing| closing.case.0),
+            });
+        }
+        on_set!(
+            self, &sets, [id bigint],
+            "UPDATE tasks SET done_at = $2, done_by = 'bell' FROM d WHERE tasks.case_id = d.id AND tasks.done_at IS NULL",
+            sqlx::query, |query, db| query.bind(now.micros()).execute(db).await.map(|_| ())
+        )?;
+        let acts: Vec<Act> = closings
+            .iter()
+            .map(|closing| Act {
+                case_id: closing.case.0,
+                act: match closing.closed_as {
+                    ClosedAs::Reset => "case.closed.reset",
+                    ClosedAs::Disabled => "case.closed.disabled",
+                    ClosedAs::Withdrawn => "case.closed.withdrawn",
+                },
+                effective_at: closing.safe_at.map(Moment::micros),
+                detail: Some(format!(
+                    "{{\"evidence\":{},\"grade\":\"{}\"}}",
+                    closing.evidence,
+                    closing.grade.word()
+                )),
+            })
+            .collect();
+        self.note_cases(now, actor, &acts).await
+    }
+
+    /// Withdraws a case: it was none.
+    pub async fn withdraw_case(
+        &mut self,
+        case: CaseId,
+        reason: &str,
+        actor: &str,
+        now: Moment,
+    ) -> Result<(), StoreError> {
+        let changed = on!(self, db => sqlx::query("UPDATE cases SET state = 'closed', closed_at = $2, closed_as = 'withdrawn', not_reached = NULL WHERE id = $1 AND state <> 'closed'")
+            .bind(case.0).bind(now.micros()).execute(db).await.map(|done| done.rows_affected()))?;
+        expect_one(changed, "cases", case.0)?;
+        on!(self, db => sqlx::query("UPDATE tasks SET done_at = $2, done_by = $3 WHERE case_id = $1 AND done_at IS NULL")
+            .bind(case.0).bind(now.micros()).bind(actor).execute(db).await.map(|_| ()))?;
+        self.note_case(
+            now,
+            actor,
+            "case.closed.withdrawn",
+            case,
+            None,
+            Some(&reason_json(reason)?),
+        )
+        .await
+    }
+
+    /// Moves cases whose standing has changed, and says so in the ledger.
+    pub async fn restand(
+        &mut self,
+        standings: &[(CaseId, Standing)],
+        now: Moment,
+    ) -> Result<(), StoreError> {
+        if standings.is_empty() {
+            return Ok(());
+        }
+        #[derive(Serialize)]
+        struct Set {
+            id: i64,
+            standing: &'static str,
+        }
+        let sets: Vec<Set> = standings
+            .iter()
+            .map(|(case, standing)| Set {
+                id: case.0,
+                standing: standing.word(),
+            })
+            .collect();
+        on_set!(
+            self, &sets, [id bigint, standing text],
+            "UPDATE cases SET standing = d.standing FROM d WHERE cases.id = d.id AND cases.state <> 'closed'",
+            sqlx::query, |query, db| query.execute(db).await.map(|_| ())
+        )?;
+        let acts: Vec<Act> = standings
+            .iter()
+            .map(|(case, standing)| Act {
+                case_id: case.0,
+                act: "case.standing",
+                effective_at: None,
+                detail: Some(format!("{{\"standing\":\"{}\"}}", standing.word())),
+            })
+            .collect();
+        self.note_cases(now, "bell", &acts).await
+    }
+
+    /// Writes down that sign-in is blocked and sessions are revoked.
+    pub async fn contain_case(
+        &mut self,
+        case: CaseId,
+        at: Moment,
+        note: &str,
+        actor: &str,
+        now: Moment,
+    ) -> Result<(), StoreError> {
+        let changed = on!(self, db => sqlx::query("UPDATE cases SET contained_at = $2 WHERE id = $1 AND state <> 'closed'")
+            .bind(case.0).bind(at.micros()).execute(db).await.map(|done| done.rows_affected()))?;
+        expect_one(changed, "cases", case.0)?;
+        on!(self, db => sqlx::query("UPDATE tasks SET done_at = $2, done_by = $3 WHERE case_id = $1 AND kind = 'contain' AND done_at IS NULL")
+            .bind(case.0).bind(now.micros()).bind(actor).execute(db).await.map(|_| ()))?;
+        self.note_case(
+            now,
+            actor,
+            "case.contained",
+            case,
+            Some(at),
+            Some(&reason_json(note)?),
+        )
+        .await
+    }
+
+    /// Writes down that a human being told the person: by phone, in person, by letter.
+    pub async fn tell_case(
+        &mut self,
+        case: CaseId,
+        at: Moment,
+        how: &str,
+        actor: &str,
+        now: Moment,
+    ) -> Result<(), StoreError> {
+        let changed = on!(self, db => sqlx::query(
+            "UPDATE cases SET state = 'notified', notice_at = CASE WHEN notice_at IS NULL OR notice_at > $2 THEN $2 ELSE notice_at END, not_reached = NULL WHERE id = $1 AND state <> 'closed'",
+        ).bind(case.0).bind(at.micros()).execute(db).await.map(|done| done.rows_affected()))?;
+        expect_one(changed, "cases", case.0)?;
+        on!(self, db => sqlx::query("UPDATE tasks SET done_at = $2, done_by = $3 WHERE case_id = $1 AND kind = 'reach' AND done_at IS NULL")
+            .bind(case.0).bind(now.micros()).bind(actor).execute(db).await.map(|_| ()))?;
+        self.note_case(
+            now,
+            actor,
+            "case.told",
+            case,
+            Some(at),
+            Some(&reason_json(how)?),
+        )
+        .await
+    }
+
+    /// Exempts a case until `until`; two people answer for it.
+    pub async fn exempt_case(
+        &mut self,
+        case: CaseId,
+        until: Moment,
+        reason: &str,
+        requester: &str,
+        approver: &str,
+        now: Moment,
+    ) -> Result<(), StoreError> {
+        let changed = on!(self, db => sqlx::query("UPDATE cases SET exempt_until = $2 WHERE id = $1 AND state <> 'closed'")
+            .bind(case.0).bind(until.micros()).execute(db).await.map(|done| done.rows_affected()))?;
+        expect_one(changed, "cases", case.0)?;
+        let detail = serde_json::json!({ "reason": reason, "requested_by": requester }).to_string();
+        self.note_case(
+            now,
+            approver,
+            "case.exempted",
+            case,
+            Some(until),
+            Some(&detail),
+        )
+        .await
+    }
+}
+
+fn reason_json(reason: &str) -> Result<String, StoreError> {
+    Ok(serde_json::to_string(
+        &serde_json::json!({ "reason": reason }),
+    )?)
+}

@@ -1,0 +1,164 @@
+//! What the evidence sources said of each account, and when it was last confirmed.
+
+use std::collections::HashMap;
+
+use serde::Serialize;
+
+use super::{StoreError, Tx, ids, on, on_set, strange};
+use crate::domain::evidence::{Evidence, Grade};
+use crate::domain::identity::Realm;
+use crate::domain::{AccountId, EvidenceId, Moment};
+
+/// The newest evidence of an account.
+#[derive(Clone, PartialEq, Debug)]
+pub struct LatestEvidence {
+    /// Its number.
+    pub id: EvidenceId,
+    /// How good it is.
+    pub grade: Grade,
+    /// What it says.
+    pub evidence: Evidence,
+}
+
+/// A reading of an evidence source.
+#[derive(Clone, PartialEq, Debug)]
+pub struct EvidenceRead {
+    /// Name of the configured source.
+    pub source: String,
+    /// Whose passwords it speaks of.
+    pub realm: Realm,
+    /// Without its folder.
+    pub file_name: String,
+    /// Of the file's bytes.
+    pub sha256: String,
+    /// What it says is true as of here.
+    pub observed_at: Moment,
+    /// When it was read.
+    pub read_at: Moment,
+}
+
+/// One line of it.
+#[derive(Clone, PartialEq, Debug)]
+pub struct EvidenceDraft {
+    /// Whose.
+    pub account: AccountId,
+    /// Line of the file.
+    pub line: u64,
+    /// How good.
+    pub grade: Grade,
+    /// What it says.
+    pub evidence: Evidence,
+}
+
+impl Tx {
+    /// The newest evidence of these accounts. Its age counts from the last reading that confirmed it.
+    pub async fn latest_evidence(
+        &mut self,
+        accounts: &[AccountId],
+    ) -> Result<HashMap<AccountId, LatestEvidence>, StoreError> {
+        let rows: Vec<(i64, i64, String, String, i64)> = on_set!(
+            self, &ids(accounts.iter().map(|id| id.0)), [id bigint],
+            "SELECT e.account_id, e.id, e.grade, e.facts, e.observed_at FROM d JOIN evidence e ON e.id = (SELECT MAX(l.id) FROM evidence l WHERE l.account_id = d.id)",
+            sqlx::query_as::<_, (i64, i64, String, String, i64)>, |query, db| query.fetch_all(db).await
+        )?;
+        rows.into_iter()
+            .map(|(account, id, grade, facts, observed_at)| {
+                let bad = |column| strange("evidence", column, id);
+                let mut evidence: Evidence =
+                    serde_json::from_str(&facts).map_err(|_| bad("facts"))?;
+                evidence.observed_at = Moment::from_micros(observed_at);
+                let grade = Grade::from_word(&grade).ok_or_else(|| bad("grade"))?;
+                Ok((
+                    AccountId(account),
+                    LatestEvidence {
+                        id: EvidenceId(id),
+                        grade,
+                        evidence,
+                    },
+                ))
+            })
+            .collect()
+    }
+
+    /// Writes down that an evidence source was read.
+    pub async fn add_evidence_read(&mut self, read: &EvidenceRead) -> Result<i64, StoreError> {
+        let (id,): (i64,) = on!(self, db => sqlx::query_as(
+            "INSERT INTO evidence_reads (source, realm, file_name, sha256, observed_at, read_at, entries, rejected) VALUES ($1, $2, $3, $4, $5, $6, 0, 0) RETURNING id",
+        ).bind(&read.source).bind(&read.realm.0).bind(&read.file_name).bind(&read.sha256).bind(read.observed_at.micros()).bind(read.read_at.micros()).fetch_one(db).await)?;
+        Ok(id)
+    }
+
+    /// Writes down what reading it came to.
+    pub async fn end_evidence_read(
+        &mut self,
+        id: i64,
+        entries: u64,
+        rejected: u64,
+    ) -> Result<(), StoreError> {
+        let n = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+        on!(self, db => sqlx::query("UPDATE evidence_reads SET entries = $2, rejected = $3 WHERE id = $1").bind(id).bind(n(entries)).bind(n(rejected)).execute(db).await.map(|_| ()))?;
+        Ok(())
+    }
+
+    /// Keeps evidence that says something new; what only confirms the newest moves its time of observation.
+    pub async fn add_evidence(
+        &mut self,
+        read: i64,
+        drafts: &[EvidenceDraft],
+    ) -> Result<HashMap<AccountId, LatestEvidence>, StoreError> {
+        let accounts: Vec<AccountId> = drafts.iter().map(|draft| draft.account).collect();
+        let before = self.latest_evidence(&accounts).await?;
+        #[derive(Serialize)]
+        struct Set {
+            account_id: i64,
+            line: u64,
+            grade: &'static str,
+            facts: String,
+            observed_at: i64,
+        }
+        #[derive(Serialize)]
+        struct Same {
+            id: i64,
+            observed_at: i64,
+        }
+        let (mut new, mut same) = (Vec::new(), Vec::new());
+        for draft in drafts {
+            match before.get(&draft.account) {
+                Some(latest)
+                    if latest.grade == draft.grade
+                        && says_the_same(&latest.evidence, &draft.evidence) =>
+                {
+                    same.push(Same {
+                        id: latest.id.0,
+                        observed_at: draft.evidence.observed_at.micros(),
+                    });
+                }
+                _ => new.push(Set {
+                    account_id: draft.account.0,
+                    line: draft.line,
+                    grade: draft.grade.word(),
+                    facts: serde_json::to_string(&draft.evidence)?,
+                    observed_at: draft.evidence.observed_at.micros(),
+                }),
+            }
+        }
+        on_set!(
+            self, &same, [id bigint, observed_at bigint],
+            "UPDATE evidence SET observed_at = d.observed_at FROM d WHERE evidence.id = d.id AND evidence.observed_at < d.observed_at",
+            sqlx::query, |query, db| query.execute(db).await.map(|_| ())
+        )?;
+        on_set!(
+            self, &new, [account_id bigint, line bigint, grade text, facts text, observed_at bigint],
+            "INSERT INTO evidence (account_id, read_id, line, facts, grade, observed_at) SELECT account_id, $2, line, facts, grade, observed_at FROM d",
+            sqlx::query, |query, db| query.bind(read).execute(db).await.map(|_| ())
+        )?;
+        self.latest_evidence(&accounts).await
+    }
+}
+
+fn says_the_same(one: &Evidence, other: &Evidence) -> bool {
+    Evidence {
+        observed_at: one.observed_at,
+        ..other.clone()
+    } == *one
+}
