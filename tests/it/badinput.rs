@@ -9,7 +9,7 @@ use division_bell::clock::Clock;
 use division_bell::messages::Messages;
 use division_bell::steps::notify::notify;
 use division_bell::steps::people;
-use division_bell::store::Store;
+use division_bell::store::{Store, StoreError};
 
 use crate::support::flow::{Bell, Setup, Staff, databases, five, moment, sample, staff};
 use crate::support::program::{bell, command};
@@ -68,11 +68,9 @@ async fn a_file_that_is_none_of_ours_is_refused_by_its_name_and_takes_nothing_in
     let own = Bell::new().await;
     people::sync(&own.app, None, false, "ann").await.unwrap();
     let before = own.content().await;
-    let whole = std::fs::read(sample("hibp-breacheddomain.json")).unwrap();
     let cases: Vec<(&str, Vec<u8>)> = vec![
         ("empty.csv", Vec::new()),
         ("blank.csv", b"\n\n \n".to_vec()),
-        ("cut.json", whole[..whole.len() / 2].to_vec()),
         (
             "packed.csv.gz",
             b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03abc".to_vec(),
@@ -203,6 +201,8 @@ async fn a_file_that_changes_between_its_two_readings_is_not_taken_in() {
     let Store::Sqlite(pool) = &own.app.store else {
         unreachable!()
     };
+    let held = || pool.size() as usize - pool.num_idle();
+    seen("nobody to use the database", || (held() == 0).then_some(())).await;
     // Somebody else writes just now, so that the step waits between its readings.
     let other = own.app.store.begin().await.unwrap();
     let app = Arc::clone(&own.app);
@@ -215,7 +215,7 @@ async fn a_file_that_changes_between_its_two_readings_is_not_taken_in() {
         division_bell::steps::intake::intake(&app, &path, &options, "ann").await
     });
     seen("the step to wait for its turn", || {
-        (pool.size() as usize - pool.num_idle() >= 2).then_some(())
+        (held() >= 2).then_some(())
     })
     .await;
     own.audit_file(
@@ -242,7 +242,6 @@ async fn hostile_names_end_in_harmless_letters() {
         "Ada \"; DROP TABLE persons; --",
         "=HYPERLINK(\"http://203.0.113.7/\")",
         "https://evil.example/sign-in",
-        "Ada\u{0}Abara",
         "\u{1b}[31mAda\u{7}",
         "evil@evil.example",
     ];
@@ -335,7 +334,7 @@ async fn hostile_lines_of_an_audit_are_findings_or_rejects_on_both_databases() {
         own.people(&five()).await;
         let mut text = b"account,verdict,as_of,name\n".to_vec();
         let bad: [&[u8]; 8] = [
-            b"PARL\\ab\0araa",
+            b"PARL\\ab\x1Baraa",
             b"PARL\\'; DROP TABLE cases; --",
             b"{{ 7*7 }}@parl.example",
             b"\xF0\x9F\x94\x94@parl.example",
@@ -367,21 +366,70 @@ async fn hostile_lines_of_an_audit_are_findings_or_rejects_on_both_databases() {
 }
 
 #[tokio::test]
-async fn a_listing_or_evidence_with_zero_bytes_is_read_or_refused_on_both_databases() {
+async fn zero_bytes_are_refused_before_a_database_sees_them() {
     for store in databases().await {
         let own = Bell::on(store).await;
         own.people(&five()).await;
+        own.evidence(&[("abaraa", "2025-03-01T03:00:00Z", false)])
+            .await;
+        let before = own.content().await;
         let mut all = five();
         all[0].department = "Li\u{0}brary".to_owned();
-        all[1].sam = "brig\u{0}htb".to_owned();
-        all[2].second = "c\u{0}@home.example".to_owned();
-        own.people(&all).await;
-        own.evidence(&[
-            ("abaraa", "2026-03-01T03:00:00Z", false),
-            ("co\u{0}xc", "2026-03-01T03:00:00Z", false),
-        ])
-        .await;
+        let listing = own.write("in/zero-people.csv", crate::support::flow::directory(&all));
+        let evidence = own.write(
+            "in/zero-evidence.csv",
+            "account,changed_at\nPARL\\co\0xc,2026-03-01T03:00:00Z\n",
+        );
+        let early = own.audit_file(
+            "zero-early",
+            &[("ab\0araa", "weak", "2026-03-01T02:00:00Z")],
+        );
+        // Beyond what is looked at to see what a file is.
+        let mut lines = vec![("abaraa", "weak", "2026-03-01T02:00:00Z"); 3_000];
+        lines.push(("ab\0araa", "weak", "2026-03-01T02:00:00Z"));
+        let late = own.audit_file("zero-late", &lines);
+        let (listing, evidence) = (
+            people::sync(&own.app, Some(&listing), true, "ann")
+                .await
+                .map(|_| ()),
+            division_bell::steps::confirm::confirm(&own.app, Some(&evidence), None)
+                .await
+                .map(|_| ()),
+        );
+        for refused in [
+            listing,
+            evidence,
+            own.intake(&early, "own").await.map(|_| ()),
+        ] {
+            let refused = refused.unwrap_err();
+            assert!(
+                !refused.chain().any(|cause| cause.is::<StoreError>()),
+                "{refused:#}"
+            );
+        }
+        assert!(own.content().await == before);
+        if let Err(refused) = own.intake(&late, "own").await {
+            assert!(
+                !refused.chain().any(|cause| cause.is::<StoreError>()),
+                "{refused:#}"
+            );
+        }
     }
+}
+
+#[tokio::test]
+async fn a_file_that_was_cut_off_says_so_and_proves_nothing_about_those_it_does_not_list() {
+    let own = Bell::new().await;
+    people::sync(&own.app, None, false, "ann").await.unwrap();
+    let whole = std::fs::read(sample("hibp-breacheddomain.json")).unwrap();
+    let file = own.write("in/cut.json", &whole[..whole.len() / 2]);
+    let answer = bell(&own.path("bell.toml"), &["intake", file.to_str().unwrap()]);
+    assert_eq!(answer.code, 1, "{answer:?}");
+    assert!(
+        answer.out.contains("the file ends inside this line"),
+        "{answer:?}"
+    );
+    own.books().await;
 }
 
 #[tokio::test]
