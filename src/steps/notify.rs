@@ -20,7 +20,7 @@ use crate::domain::policy::WhyNot;
 use crate::domain::{EmailAddress, Moment};
 use crate::messages::Personal;
 use crate::store::{
-    Campaign, CaseRow, PersonFacts, TaskKind, Thread, ThreadQueued, ThreadState, Tx,
+    Campaign, CaseRow, PersonFacts, StoreError, TaskKind, Thread, ThreadQueued, ThreadState, Tx,
 };
 
 use follow::follow;
@@ -59,23 +59,31 @@ impl std::fmt::Display for Queued {
     }
 }
 
-/// Queues what is due: the first notices of approved campaigns, then reminders and other rungs.
+/// Queues what is due: the first notices of approved campaigns, then reminders and other rungs. A campaign that cannot be
+/// queued holds up no other, and nobody's reminder; it is told at the end.
 pub async fn notify(app: &App) -> anyhow::Result<Queued> {
     let mut queued = Queued::default();
     let campaigns = {
         let mut tx = app.store.read().await?;
         tx.campaigns().await?
     };
+    let mut failed = None;
     for campaign in campaigns
         .iter()
         .filter(|campaign| campaign.state == CampaignState::Approved)
     {
-        start(app, campaign, &mut queued)
+        if let Err(error) = start(app, campaign, &mut queued)
             .await
-            .with_context(|| format!("queuing campaign {}", campaign.reference))?;
+            .with_context(|| format!("queuing campaign {}", campaign.reference))
+        {
+            if error.chain().any(|cause| cause.is::<StoreError>()) {
+                return Err(error);
+            }
+            failed.get_or_insert(error);
+        }
     }
     follow(app, &mut queued).await?;
-    Ok(queued)
+    failed.map_or(Ok(queued), Err)
 }
 
 /// Queues a campaign's first notices.

@@ -2,6 +2,8 @@
 
 mod support;
 
+mod badinput;
+mod cli;
 mod crash;
 mod discord;
 mod flow;

@@ -8,6 +8,7 @@ pub mod discord;
 pub mod flow;
 pub mod postfix;
 pub mod postgres;
+pub mod program;
 pub mod relay;
 
 use std::net::{TcpListener, TcpStream};
