@@ -432,7 +432,9 @@ impl Tx {
         reason: &str,
         now: Moment,
     ) -> Result<(), StoreError> {
-        on!(self, db => sqlx::query("UPDATE campaigns SET state = 'void', void_reason = $2 WHERE id = $1").bind(id.0).bind(reason).execute(db).await.map(|_| ()))?;
+        let changed = on!(self, db => sqlx::query("UPDATE campaigns SET state = 'void', void_reason = $2 WHERE id = $1 AND state IN ('draft', 'approved')")
+            .bind(id.0).bind(reason).execute(db).await.map(|done| done.rows_affected()))?;
+        expect_one(changed, "campaigns", id.0)?;
         self.release(id).await?;
         let detail = serde_json::json!({ "reason": reason }).to_string();
         self.note(
