@@ -54,7 +54,7 @@ CREATE INDEX cases_account ON cases (account_id, id);
 CREATE INDEX cases_reopens ON cases (reopens_id) WHERE reopens_id IS NOT NULL;
 CREATE INDEX cases_thread ON cases (thread_id) WHERE thread_id IS NOT NULL;
 CREATE INDEX cases_person ON cases (person_id) WHERE person_id IS NOT NULL;
-CREATE INDEX cases_unplanned ON cases ((COALESCE(person_id, 0))) WHERE state = 'open' AND thread_id IS NULL;
+CREATE INDEX cases_unplanned ON cases (COALESCE(person_id, 0), id) WHERE state = 'open' AND thread_id IS NULL; -- person by person; 0 is nobody
 
 CREATE TABLE tasks (
     id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

@@ -54,7 +54,7 @@ CREATE INDEX cases_account ON cases (account_id, id);
 CREATE INDEX cases_reopens ON cases (reopens_id) WHERE reopens_id IS NOT NULL;
 CREATE INDEX cases_thread ON cases (thread_id) WHERE thread_id IS NOT NULL;
 CREATE INDEX cases_person ON cases (person_id) WHERE person_id IS NOT NULL;
-CREATE INDEX cases_unplanned ON cases ((COALESCE(person_id, 0))) WHERE state = 'open' AND thread_id IS NULL;
+CREATE INDEX cases_unplanned ON cases (COALESCE(person_id, 0), id) WHERE state = 'open' AND thread_id IS NULL; -- person by person; 0 is nobody
 
 CREATE TABLE tasks (
     id INTEGER PRIMARY KEY,
@@ -80,4 +80,6 @@ CREATE TABLE ledger (
 CREATE INDEX ledger_case ON ledger (case_id, id) WHERE case_id IS NOT NULL;
 CREATE INDEX ledger_at ON ledger (at);
 CREATE TRIGGER ledger_is_never_changed BEFORE UPDATE ON ledger BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END;
+-- INSERT OR REPLACE deletes without asking the trigger below.
+CREATE TRIGGER ledger_is_never_replaced BEFORE INSERT ON ledger WHEN EXISTS (SELECT 1 FROM ledger WHERE id = NEW.id) BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END;
 CREATE TRIGGER ledger_is_never_shortened BEFORE DELETE ON ledger BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END;

@@ -292,12 +292,12 @@ async fn queue_first(
             Err(error) => return Err(error),
         }
     }
-    queued.notices += tx.queue(&drafts).await?;
+    queued.notices += tx.queue(&drafts, now).await?;
     tx.start_threads(&started, now).await?;
     queued.tasks += tx.open_tasks(&tasks, now).await?;
     over.extend(&gone);
     tx.close_threads(&over, now).await?;
     // Whoever cannot be written to any more is not forgotten: the next plan makes it somebody's work.
-    tx.free_cases(&gone).await?;
+    tx.free_cases(&gone, now).await?;
     Ok(())
 }

@@ -185,6 +185,33 @@ macro_rules! thread_columns {
     };
 }
 
+/// Frees open cases from their threads, and says so where a deadline goes with it.
+macro_rules! freeing {
+    ($self:ident, $threads:expr, $now:expr, $only:literal) => {{
+        if $threads.is_empty() {
+            return Ok(());
+        }
+        let threads = ids($threads.iter().copied());
+        on_set!(
+            $self, &threads, [id bigint],
+            concat!(
+                "INSERT INTO ledger (at, actor, act, case_id) SELECT $2, 'bell', 'case.freed', cases.id FROM d CROSS JOIN threads t CROSS JOIN cases
+                 WHERE t.id = d.id AND cases.thread_id = t.id AND cases.state = 'open' AND cases.deadline_at = t.deadline_at", $only, " ORDER BY cases.id"
+            ),
+            sqlx::query, |query, db| query.bind($now.micros()).execute(db).await.map(|_| ())
+        )?;
+        on_set!(
+            $self, &threads, [id bigint],
+            concat!(
+                "UPDATE cases SET thread_id = NULL, deadline_at = CASE WHEN cases.deadline_at = t.deadline_at THEN NULL ELSE cases.deadline_at END
+                 FROM d CROSS JOIN threads t WHERE t.id = d.id AND cases.thread_id = t.id AND cases.state = 'open'", $only
+            ),
+            sqlx::query, |query, db| query.execute(db).await.map(|_| ())
+        )?;
+        Ok(())
+    }};
+}
+
 /// A thread of a campaign that is being drafted.
 #[derive(Clone, PartialEq, Debug)]
 pub struct ThreadDraft {
@@ -315,8 +342,9 @@ impl Tx {
         now: Moment,
     ) -> Result<(), StoreError> {
         let people = i64::try_from(people).unwrap_or(i64::MAX);
-        on!(self, db => sqlx::query("UPDATE campaigns SET content_hash = $2, people = $3 WHERE id = $1 AND state = 'draft'")
-            .bind(campaign.0).bind(content_hash).bind(people).execute(db).await.map(|_| ()))?;
+        let changed = on!(self, db => sqlx::query("UPDATE campaigns SET content_hash = $2, people = $3 WHERE id = $1 AND state = 'draft'")
+            .bind(campaign.0).bind(content_hash).bind(people).execute(db).await.map(|done| done.rows_affected()))?;
+        expect_one(changed, "campaigns", campaign.0)?;
         let detail = format!("{{\"people\":{people},\"content\":\"{content_hash}\"}}");
         self.note(
             now,
@@ -390,28 +418,28 @@ impl Tx {
                 id: id.0,
             });
         };
-        on!(self, db => sqlx::query("UPDATE campaigns SET state = $2 WHERE id = $1").bind(id.0).bind(to.word()).execute(db).await.map(|_| ()))?;
-        let (before, after) = match to {
-            CampaignState::Paused => ("queued", "paused"),
-            CampaignState::Stopped => ("queued", "stopped"),
+        // Somebody may have moved it since it was read.
+        let changed = on!(self, db => sqlx::query("UPDATE campaigns SET state = $2 WHERE id = $1 AND state = $3")
+            .bind(id.0).bind(to.word()).bind(campaign.state.word()).execute(db).await.map(|done| done.rows_affected()))?;
+        expect_one(changed, "campaigns", id.0)?;
+        let moved = match to {
+            CampaignState::Paused => Some((["queued", "queued"], "paused", None)),
+            CampaignState::Stopped => Some((["queued", "paused"], "stopped", Some(now.micros()))),
             CampaignState::Running if campaign.state == CampaignState::Paused => {
-                ("paused", "queued")
+                Some((["paused", "paused"], "queued", None))
             }
             CampaignState::Draft
             | CampaignState::Approved
             | CampaignState::Running
-            | CampaignState::Void => ("", ""),
+            | CampaignState::Void => None,
         };
-        if !before.is_empty() {
+        if let Some((from, state, ended_at)) = moved {
             // Thanks are owed whatever becomes of a campaign.
-            on!(self, db => sqlx::query("UPDATE deliveries SET state = $3 WHERE state = $2 AND kind <> 'notice.done' AND thread_id IN (SELECT id FROM threads WHERE campaign_id = $1)")
-                .bind(id.0).bind(before).bind(after).execute(db).await.map(|_| ()))?;
+            on!(self, db => sqlx::query("UPDATE deliveries SET state = $4, ended_at = $5 WHERE state IN ($2, $3) AND kind <> 'notice.done' AND thread_id IN (SELECT id FROM threads WHERE campaign_id = $1)")
+                .bind(id.0).bind(from[0]).bind(from[1]).bind(state).bind(ended_at).execute(db).await.map(|_| ()))?;
         }
         if to == CampaignState::Stopped {
-            // What is in flight is decided when it comes back.
-            on!(self, db => sqlx::query("UPDATE cases SET thread_id = NULL WHERE state = 'open' AND not_reached IS NULL AND thread_id IN (SELECT id FROM threads WHERE campaign_id = $1 AND state = 'running') AND NOT EXISTS (SELECT 1 FROM deliveries x WHERE x.thread_id = cases.thread_id AND x.state = 'leased')")
-                .bind(id.0).execute(db).await.map(|_| ()))?;
-            self.release(id).await?;
+            self.release(id, now).await?;
         }
         let detail = reason.map(|reason| serde_json::json!({ "reason": reason }).to_string());
         self.note(
@@ -424,7 +452,7 @@ impl Tx {
         .await
     }
 
-    /// Voids a campaign: what was approved is not what is there now. Cases that nobody was told about are free for the
+    /// Voids a campaign that has told nobody yet: what was approved is not what is there now. Cases that nobody was told about are free for the
     /// next draft.
     pub async fn void_campaign(
         &mut self,
@@ -435,7 +463,7 @@ impl Tx {
         let changed = on!(self, db => sqlx::query("UPDATE campaigns SET state = 'void', void_reason = $2 WHERE id = $1 AND state IN ('draft', 'approved')")
             .bind(id.0).bind(reason).execute(db).await.map(|done| done.rows_affected()))?;
         expect_one(changed, "campaigns", id.0)?;
-        self.release(id).await?;
+        self.release(id, now).await?;
         let detail = serde_json::json!({ "reason": reason }).to_string();
         self.note(
             now,
@@ -447,9 +475,12 @@ impl Tx {
         .await
     }
 
-    async fn release(&mut self, id: CampaignId) -> Result<(), StoreError> {
-        on!(self, db => sqlx::query("UPDATE cases SET thread_id = NULL WHERE state = 'open' AND thread_id IN (SELECT id FROM threads WHERE campaign_id = $1 AND state IN ('draft', 'waiting'))")
-            .bind(id.0).execute(db).await.map(|_| ()))?;
+    /// Ends a campaign's threads. Whoever was told, is somebody's work or may be told by a letter in flight stays with
+    /// theirs; that letter is decided about when it comes back.
+    async fn release(&mut self, id: CampaignId, now: Moment) -> Result<(), StoreError> {
+        let threads: Vec<(i64,)> = on!(self, db => sqlx::query_as("SELECT id FROM threads WHERE campaign_id = $1 AND state <> 'ended' ORDER BY id").bind(id.0).fetch_all(db).await)?;
+        let threads: Vec<i64> = threads.into_iter().map(|(id,)| id).collect();
+        self.free_untold(&threads, now).await?;
         on!(self, db => sqlx::query("UPDATE threads SET state = 'ended', next_at = NULL WHERE campaign_id = $1 AND state <> 'ended'").bind(id.0).execute(db).await.map(|_| ()))?;
         Ok(())
     }
@@ -504,26 +535,28 @@ impl Tx {
         rows.into_iter().map(Thread::try_from).collect()
     }
 
-    /// Sets threads running: their first notices are queued, and their cases' deadline is fixed.
+    /// Sets waiting threads running: their first notices are queued, and their cases' deadline is fixed. What waits no more
+    /// stays as it is.
     pub async fn start_threads(
         &mut self,
         queued: &[ThreadQueued],
         now: Moment,
     ) -> Result<(), StoreError> {
-        on_set!(
+        let started: Vec<(i64,)> = on_set!(
             self, queued, [id bigint, first_at bigint, deadline_at bigint, timetable text, next_at bigint, message_ids text],
             "UPDATE threads SET state = 'running', first_at = d.first_at, deadline_at = d.deadline_at, timetable = d.timetable, next_at = d.next_at, message_ids = d.message_ids
-             FROM d WHERE threads.id = d.id AND threads.state = 'waiting'",
+             FROM d WHERE threads.id = d.id AND threads.state = 'waiting' RETURNING threads.id",
+            sqlx::query_as::<_, (i64,)>, |query, db| query.fetch_all(db).await
+        )?;
+        let started = ids(started.into_iter().map(|(id,)| id));
+        on_set!(
+            self, &started, [id bigint],
+            "UPDATE cases SET deadline_at = t.deadline_at FROM d CROSS JOIN threads t WHERE t.id = d.id AND cases.thread_id = t.id AND cases.state <> 'closed' AND cases.deadline_at IS NULL",
             sqlx::query, |query, db| query.execute(db).await.map(|_| ())
         )?;
         on_set!(
-            self, queued, [id bigint, deadline_at bigint],
-            "UPDATE cases SET deadline_at = d.deadline_at FROM d WHERE cases.thread_id = d.id AND cases.state <> 'closed' AND cases.deadline_at IS NULL",
-            sqlx::query, |query, db| query.execute(db).await.map(|_| ())
-        )?;
-        on_set!(
-            self, queued, [id bigint],
-            "INSERT INTO ledger (at, actor, act, case_id, effective_at) SELECT $2, 'bell', 'case.due', c.id, c.deadline_at FROM d JOIN cases c ON c.thread_id = d.id AND c.state <> 'closed'",
+            self, &started, [id bigint],
+            "INSERT INTO ledger (at, actor, act, case_id, effective_at) SELECT $2, 'bell', 'case.due', c.id, c.deadline_at FROM d JOIN cases c ON c.thread_id = d.id AND c.state <> 'closed' ORDER BY c.id",
             sqlx::query, |query, db| query.bind(now.micros()).execute(db).await.map(|_| ())
         )?;
         Ok(())
@@ -594,18 +627,27 @@ impl Tx {
             "UPDATE deliveries SET state = 'dropped', ended_at = $2 FROM d WHERE deliveries.thread_id = d.id AND deliveries.state IN ('queued', 'paused') AND deliveries.kind <> 'notice.done'",
             sqlx::query, |query, db| query.bind(now.micros()).execute(db).await.map(|_| ())
         )?;
-        self.free_cases(&threads).await?;
+        self.free_cases(&threads, now).await?;
         self.end_threads(&threads, now).await
     }
 
-    /// Frees the cases of these threads that nobody was told about, for the next plan.
-    pub async fn free_cases(&mut self, threads: &[i64]) -> Result<(), StoreError> {
-        on_set!(
-            self, &ids(threads.iter().copied()), [id bigint],
-            "UPDATE cases SET thread_id = NULL FROM d WHERE cases.thread_id = d.id AND cases.state = 'open'",
-            sqlx::query, |query, db| query.execute(db).await.map(|_| ())
-        )?;
-        Ok(())
+    /// Frees the cases of these threads that nobody was told about, for the next plan. A deadline that came with the thread
+    /// goes with it: nobody has heard of it.
+    pub async fn free_cases(&mut self, threads: &[i64], now: Moment) -> Result<(), StoreError> {
+        freeing!(self, threads, now, "")
+    }
+
+    /// The same, but leaves those that are somebody's work, and those that a letter in flight is about.
+    pub(super) async fn free_untold(
+        &mut self,
+        threads: &[i64],
+        now: Moment,
+    ) -> Result<(), StoreError> {
+        freeing!(
+            self, threads, now,
+            " AND cases.not_reached IS NULL AND NOT EXISTS (SELECT 1 FROM deliveries x WHERE x.thread_id = cases.thread_id AND x.state = 'leased')
+             AND NOT EXISTS (SELECT 1 FROM tasks k WHERE k.case_id = cases.id AND k.kind = 'decide' AND k.done_at IS NULL)"
+        )
     }
 
     /// How many of a campaign's deliveries are in each state.

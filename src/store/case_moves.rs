@@ -1,6 +1,6 @@
 //! What moves cases: opened, joined, closed, told, contained, exempt. Each move writes its line in the ledger.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use serde::Serialize;
 
@@ -181,14 +181,15 @@ impl Tx {
                 })
             })
             .collect::<Result<_, StoreError>>()?;
-        on_set!(
+        let joined: Vec<(i64,)> = on_set!(
             self, &sets, [id bigint, category text, severity text, bad_as_of bigint, baseline text],
-            "UPDATE cases SET category = d.category, severity = d.severity, bad_as_of = d.bad_as_of, baseline = d.baseline FROM d WHERE cases.id = d.id AND cases.state <> 'closed'",
-            sqlx::query, |query, db| query.execute(db).await.map(|_| ())
+            "UPDATE cases SET category = d.category, severity = d.severity, bad_as_of = d.bad_as_of, baseline = d.baseline FROM d WHERE cases.id = d.id AND cases.state <> 'closed' RETURNING cases.id",
+            sqlx::query_as::<_, (i64,)>, |query, db| query.fetch_all(db).await
         )?;
+        let joined: HashSet<i64> = joined.into_iter().map(|(id,)| id).collect();
         let acts: Vec<Act> = joins
             .iter()
-            .filter(|(_, _, raised)| *raised)
+            .filter(|(case, _, raised)| *raised && joined.contains(&case.0))
             .map(|(case, claim, _)| Act {
                 case_id: case.0,
                 act: "case.raised",
@@ -309,13 +310,15 @@ impl Tx {
                 standing: standing.word(),
             })
             .collect();
-        on_set!(
+        let moved: Vec<(i64,)> = on_set!(
             self, &sets, [id bigint, standing text],
-            "UPDATE cases SET standing = d.standing FROM d WHERE cases.id = d.id AND cases.state <> 'closed'",
-            sqlx::query, |query, db| query.execute(db).await.map(|_| ())
+            "UPDATE cases SET standing = d.standing FROM d WHERE cases.id = d.id AND cases.state <> 'closed' RETURNING cases.id",
+            sqlx::query_as::<_, (i64,)>, |query, db| query.fetch_all(db).await
         )?;
+        let moved: HashSet<i64> = moved.into_iter().map(|(id,)| id).collect();
         let acts: Vec<Act> = standings
             .iter()
+            .filter(|(case, _)| moved.contains(&case.0))
             .map(|(case, standing)| Act {
                 case_id: case.0,
                 act: "case.standing",

@@ -13,7 +13,7 @@ impl Tx {
                  COUNT(*) FILTER (WHERE c.closed_as = 'reset'), COUNT(*) FILTER (WHERE c.closed_as = 'disabled'), COUNT(*) FILTER (WHERE c.state <> 'closed'),
                  COUNT(*) FILTER (WHERE c.state <> 'closed' AND c.deadline_at < $1 AND COALESCE(c.exempt_until, 0) < $1),
                  COUNT(*) FILTER (WHERE c.state <> 'closed' AND c.not_reached IS NOT NULL)
-             FROM cases c WHERE COALESCE(c.closed_as, '') <> 'withdrawn' AND NOT EXISTS (SELECT 1 FROM cases s WHERE s.reopens_id = c.id)",
+             FROM cases c WHERE COALESCE(c.closed_as, '') <> 'withdrawn' AND NOT EXISTS (SELECT 1 FROM cases s WHERE s.reopens_id = c.id AND COALESCE(s.closed_as, '') <> 'withdrawn')",
         ).bind(now.micros()).fetch_one(db).await)?;
         let n = i64::unsigned_abs;
         Ok(Figures {

@@ -47,7 +47,7 @@ impl Tx {
     ) -> Result<Vec<(CaseFacts, Vec<ExceptionFacts>)>, StoreError> {
         let opened: Vec<Opened> = on!(self, db => sqlx::query_as(
             "SELECT c.id, c.person_id, c.department, c.found_at, c.opened_at, c.reopens_id,
-                 (SELECT MIN(s.opened_at) FROM cases s WHERE s.reopens_id = c.id AND s.opened_at <= $2) AS superseded_at, a.realm
+                 (SELECT MIN(s.opened_at) FROM cases s WHERE s.reopens_id = c.id AND s.opened_at <= $2 AND NOT (COALESCE(s.closed_as, '') = 'withdrawn' AND s.closed_at <= $2)) AS superseded_at, a.realm
              FROM cases c JOIN accounts a ON a.id = c.account_id WHERE c.id > $1 AND c.opened_at <= $2 ORDER BY c.id LIMIT $3",
         ).bind(after.0).bind(as_of.micros()).bind(limit).fetch_all(db).await)?;
         let entries = self.entries_of(&opened, as_of).await?;
@@ -199,6 +199,8 @@ fn apply(
             facts.deadline_at = facts.deadline_at.or(entry.effective_at);
             facts.undeliverable |= entry.act == "case.not_reached";
         }
+        // Freed for another letter, which brings a deadline of its own.
+        "case.freed" => facts.deadline_at = None,
         "case.notified" | "case.told" => {
             facts.notice_at = Some(facts.notice_at.map_or(at, |before| before.min(at)));
             facts.last_contact_at = facts.last_contact_at.max(Some(at));

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::ledger::Act;
-use super::{StoreError, TaskKind, Tx, ids, on, on_set, strange};
+use super::{StoreError, TaskKind, Tx, expect_one, ids, on, on_set, strange};
 use crate::domain::delivery::{Outcome, Stage};
 use crate::domain::notice::NoticeKind;
 use crate::domain::{AttemptId, CampaignId, CaseId, DeliveryId, EmailAddress, Moment};
@@ -233,8 +233,16 @@ impl Tx {
         )
     }
 
-    /// Queues deliveries; one that is queued already is not queued again. Returns how many are new.
-    pub async fn queue(&mut self, drafts: &[DeliveryDraft]) -> Result<u64, StoreError> {
+    /// Queues deliveries; one that is queued already is not queued again, and what is queued in a campaign that stands still
+    /// stands still with it. Returns how many are new.
+    pub async fn queue(
+        &mut self,
+        drafts: &[DeliveryDraft],
+        now: Moment,
+    ) -> Result<u64, StoreError> {
+        if drafts.is_empty() {
+            return Ok(0);
+        }
         #[derive(Serialize)]
         struct Set<'a> {
             thread_id: i64,
@@ -265,14 +273,37 @@ impl Tx {
                 due_at: draft.due_at.micros(),
             })
             .collect();
-        Ok(on_set!(
+        // Thanks are owed whatever becomes of a campaign.
+        let threads = drafts
+            .iter()
+            .filter(|draft| draft.kind != NoticeKind::Done)
+            .map(|draft| draft.thread);
+        self.hold_campaigns(&ids(threads)).await?;
+        let new: Vec<(i64,)> = on_set!(
             self, &sets,
             [thread_id bigint, kind text, seq bigint, channel text, recipient text, template_id bigint, facts text, letter_hash text, queued_at bigint, priority bigint, due_at bigint],
             "INSERT INTO deliveries (thread_id, kind, seq, channel, recipient, template_id, facts, letter_hash, queued_at, priority, due_at, state, attempts, possible_duplicate)
              SELECT thread_id, kind, seq, channel, recipient, template_id, facts, letter_hash, queued_at, priority, due_at, 'queued', 0, $2 FROM d WHERE true
-             ON CONFLICT (thread_id, kind, seq, channel) DO NOTHING",
-            sqlx::query, |query, db| query.bind(false).execute(db).await.map(|done| done.rows_affected())
-        )?)
+             ON CONFLICT (thread_id, kind, seq, channel) DO NOTHING RETURNING id",
+            sqlx::query_as::<_, (i64,)>, |query, db| query.bind(false).fetch_all(db).await
+        )?;
+        self.settle(&ids(new.iter().map(|(id,)| *id)), now).await?;
+        Ok(new.len() as u64)
+    }
+
+    /// Nobody pauses or stops the campaigns of these threads before this transaction ends: what is queued in it is seen
+    /// by whoever does, or stands still with the campaign. SQLite has one writer anyway.
+    async fn hold_campaigns(&mut self, threads: &[super::One]) -> Result<(), StoreError> {
+        match self {
+            Tx::Sqlite(_) => {}
+            Tx::Postgres(_) if threads.is_empty() => {}
+            Tx::Postgres(tx) => {
+                sqlx::query(
+                    "SELECT p.id FROM campaigns p WHERE p.id IN (SELECT t.campaign_id FROM threads t JOIN json_to_recordset($1::json) AS d (id bigint) ON d.id = t.id) ORDER BY p.id FOR SHARE",
+                ).bind(serde_json::to_string(threads)?).execute(&mut **tx).await?;
+            }
+        }
+        Ok(())
     }
 
     /// How often `kind` was said in these threads so far.
@@ -307,7 +338,7 @@ impl Tx {
             ($lock:literal) => {
                 concat!(
                     "UPDATE deliveries SET state = 'leased', lease_until = $3, lease_by = $2, attempts = attempts + 1, first_attempt_at = COALESCE(first_attempt_at, $1)
-                     WHERE id IN (SELECT id FROM deliveries WHERE state = 'queued' AND due_at <= $1 ORDER BY priority, due_at LIMIT $4 ", $lock, ") RETURNING id"
+                     WHERE id IN (SELECT id FROM deliveries WHERE state = 'queued' AND due_at <= $1 ORDER BY priority, due_at, id LIMIT $4 ", $lock, ") RETURNING id"
                 )
             };
         }
@@ -344,7 +375,7 @@ impl Tx {
         let rows: Vec<DeliveryRow> = on_set!(
             self, &claimed, [id bigint],
             "SELECT x.id, x.thread_id, x.kind, x.seq, x.channel, x.recipient, x.template_id, x.facts, x.letter_hash, x.queued_at, x.attempts, x.first_attempt_at, x.possible_duplicate, t.zone, t.message_ids, t.campaign_id
-             FROM d JOIN deliveries x ON x.id = d.id JOIN threads t ON t.id = x.thread_id ORDER BY x.priority, x.id",
+             FROM d JOIN deliveries x ON x.id = d.id JOIN threads t ON t.id = x.thread_id ORDER BY x.priority, x.due_at, x.id",
             sqlx::query_as::<_, DeliveryRow>, |query, db| query.fetch_all(db).await
         )?;
         rows.into_iter()
@@ -403,6 +434,11 @@ impl Tx {
                 }
             })
             .collect();
+        let back = finished.iter().filter(|one| {
+            matches!(one.then, Undelivered::Again(_)) && one.kind != NoticeKind::Done
+        });
+        self.hold_campaigns(&ids(back.map(|one| one.thread)))
+            .await?;
         let changed = on_set!(
             self, &sets, [id bigint, state text, due_at bigint, ended_at bigint, in_doubt boolean],
             "UPDATE deliveries SET state = d.state, due_at = COALESCE(d.due_at, deliveries.due_at), lease_until = NULL, lease_by = NULL,
@@ -410,17 +446,14 @@ impl Tx {
              FROM d WHERE deliveries.id = d.id AND deliveries.state = 'leased'",
             sqlx::query, |query, db| query.execute(db).await.map(|done| done.rows_affected())
         )?;
-        if changed != finished.len() as u64 {
-            return Err(StoreError::Lost {
-                table: "deliveries",
-                id: finished.first().map_or(0, |one| one.delivery.0),
-            });
-        }
-        on_set!(
+        expect_all(changed, finished)?;
+        // An attempt that was taken for dead has ended: its lease is another's, or nobody's.
+        let changed = on_set!(
             self, &sets, [attempt bigint, ended_at bigint, outcome text, stage text, code bigint, reply text],
-            "UPDATE attempts SET ended_at = d.ended_at, outcome = d.outcome, stage = d.stage, code = d.code, reply = d.reply FROM d WHERE attempts.id = d.attempt",
-            sqlx::query, |query, db| query.execute(db).await.map(|_| ())
+            "UPDATE attempts SET ended_at = d.ended_at, outcome = d.outcome, stage = d.stage, code = d.code, reply = d.reply FROM d WHERE attempts.id = d.attempt AND attempts.ended_at IS NULL",
+            sqlx::query, |query, db| query.execute(db).await.map(|done| done.rows_affected())
         )?;
+        expect_all(changed, finished)?;
         self.note_told(finished, now).await?;
         let again = finished
             .iter()
@@ -429,8 +462,8 @@ impl Tx {
         self.settle(&ids(again), now).await
     }
 
-    /// Decides about deliveries that came back to be sent again what would have been decided had they been queued all
-    /// along: they are dropped if nothing is left to say, and stand still with their campaign.
+    /// Decides about deliveries that are queued now, or came back to be sent again, what would have been decided had they
+    /// been queued all along: they are dropped if nothing is left to say, and stand still with their campaign.
     async fn settle(&mut self, again: &[super::One], now: Moment) -> Result<(), StoreError> {
         if again.is_empty() {
             return Ok(());
@@ -443,16 +476,17 @@ impl Tx {
         )?;
         let stopped: Vec<(i64, String)> = on_set!(
             self, again, [id bigint],
-            "UPDATE deliveries SET state = p.state FROM d, threads t, campaigns p WHERE deliveries.id = d.id AND t.id = deliveries.thread_id AND p.id = t.campaign_id
+            "UPDATE deliveries SET state = p.state, ended_at = CASE WHEN p.state = 'stopped' THEN $2 END FROM d, threads t, campaigns p
+             WHERE deliveries.id = d.id AND t.id = deliveries.thread_id AND p.id = t.campaign_id
                  AND deliveries.state = 'queued' AND deliveries.kind <> 'notice.done' AND p.state IN ('paused', 'stopped') RETURNING deliveries.thread_id, deliveries.state",
-            sqlx::query_as::<_, (i64, String)>, |query, db| query.fetch_all(db).await
+            sqlx::query_as::<_, (i64, String)>, |query, db| query.bind(now.micros()).fetch_all(db).await
         )?;
         let threads: Vec<i64> = stopped
             .into_iter()
             .filter(|(_, state)| state == "stopped")
             .map(|(thread, _)| thread)
             .collect();
-        self.free_cases(&threads).await
+        self.free_untold(&threads, now).await
     }
 
     async fn note_told(&mut self, finished: &[Finished], now: Moment) -> Result<(), StoreError> {
@@ -490,7 +524,8 @@ impl Tx {
         )?;
         on_set!(
             self, &told, [id bigint, ended_at bigint],
-            "UPDATE cases SET state = 'notified', notice_at = COALESCE(notice_at, d.ended_at), not_reached = NULL FROM d WHERE cases.thread_id = d.id AND cases.state = 'open'",
+            "UPDATE cases SET state = 'notified', notice_at = COALESCE(notice_at, f.ended_at), not_reached = NULL FROM (SELECT id, MIN(ended_at) AS ended_at FROM d GROUP BY id) f
+             WHERE cases.thread_id = f.id AND cases.state = 'open'",
             sqlx::query, |query, db| query.execute(db).await.map(|_| ())
         )?;
         Ok(())
@@ -517,14 +552,16 @@ impl Tx {
         why: &str,
         now: Moment,
     ) -> Result<(), StoreError> {
-        on!(self, db => sqlx::query("UPDATE deliveries SET state = 'stopped', ended_at = $2, lease_until = NULL, lease_by = NULL WHERE id = $1 AND state = 'leased'")
-            .bind(claim.delivery.id.0).bind(now.micros()).execute(db).await.map(|_| ()))?;
-        on!(self, db => sqlx::query("UPDATE attempts SET ended_at = $2, outcome = 'not_started', reply = $3 WHERE id = $1")
-            .bind(claim.attempt.0).bind(now.micros()).bind(why).execute(db).await.map(|_| ()))?;
-        Ok(())
+        let id = claim.delivery.id.0;
+        let changed = on!(self, db => sqlx::query("UPDATE deliveries SET state = 'stopped', ended_at = $2, lease_until = NULL, lease_by = NULL WHERE id = $1 AND state = 'leased'")
+            .bind(id).bind(now.micros()).execute(db).await.map(|done| done.rows_affected()))?;
+        expect_one(changed, "deliveries", id)?;
+        let changed = on!(self, db => sqlx::query("UPDATE attempts SET ended_at = $2, outcome = 'not_started', reply = $3 WHERE id = $1 AND ended_at IS NULL")
+            .bind(claim.attempt.0).bind(now.micros()).bind(why).execute(db).await.map(|done| done.rows_affected()))?;
+        expect_one(changed, "attempts", claim.attempt.0)
     }
 
-    /// Gives back claims of ours of which no byte has gone out.
+    /// Gives back claims of ours of which no byte has gone out. What is ours no more stays as it is.
     pub async fn unclaim(
         &mut self,
         claims: &[Claim],
@@ -534,51 +571,76 @@ impl Tx {
         if claims.is_empty() {
             return Ok(());
         }
-        on_set!(
-            self, &ids(claims.iter().map(|claim| claim.delivery.id.0)), [id bigint],
-            "UPDATE deliveries SET state = 'queued', due_at = $2, lease_until = NULL, lease_by = NULL, attempts = attempts - 1, first_attempt_at = CASE WHEN attempts = 1 THEN NULL ELSE first_attempt_at END FROM d WHERE deliveries.id = d.id AND deliveries.state = 'leased'",
-            sqlx::query, |query, db| query.bind(due_at.micros()).execute(db).await.map(|_| ())
+        #[derive(Serialize)]
+        struct Set {
+            id: i64,
+            attempt: i64,
+        }
+        let sets: Vec<Set> = claims
+            .iter()
+            .map(|claim| Set {
+                id: claim.delivery.id.0,
+                attempt: claim.attempt.0,
+            })
+            .collect();
+        self.hold_campaigns(&ids(claims.iter().map(|claim| claim.delivery.thread)))
+            .await?;
+        let back: Vec<(i64,)> = on_set!(
+            self, &sets, [id bigint, attempt bigint],
+            "UPDATE deliveries SET state = 'queued', due_at = $2, lease_until = NULL, lease_by = NULL, attempts = attempts - 1, first_attempt_at = CASE WHEN attempts = 1 THEN NULL ELSE first_attempt_at END
+             FROM d CROSS JOIN attempts a WHERE a.id = d.attempt AND a.ended_at IS NULL AND deliveries.id = d.id AND deliveries.state = 'leased' RETURNING deliveries.id",
+            sqlx::query_as::<_, (i64,)>, |query, db| query.bind(due_at.micros()).fetch_all(db).await
         )?;
         on_set!(
-            self, &ids(claims.iter().map(|claim| claim.attempt.0)), [id bigint],
-            "UPDATE attempts SET ended_at = $2, outcome = 'not_started' FROM d WHERE attempts.id = d.id",
+            self, &sets, [attempt bigint],
+            "UPDATE attempts SET ended_at = $2, outcome = 'not_started' FROM d WHERE attempts.id = d.attempt AND attempts.ended_at IS NULL",
             sqlx::query, |query, db| query.bind(now.micros()).execute(db).await.map(|_| ())
         )?;
-        let again = ids(claims.iter().map(|claim| claim.delivery.id.0));
-        self.settle(&again, now).await
+        self.settle(&ids(back.into_iter().map(|(id,)| id)), now)
+            .await
     }
 
-    /// Finds what a dead worker left in flight: its lease ran out, or it was ours (`by`) in a former life. It is in
+    /// Finds what a dead worker left in flight: its lease ran out. It is in
     /// doubt: sent once more at `again_at` with the same bytes and marked for ever; in doubt twice, a human decides.
     pub async fn recover(
         &mut self,
         again_at: Moment,
         now: Moment,
     ) -> Result<Recovered, StoreError> {
-        let found: Vec<(i64, bool)> = on!(self, db => sqlx::query_as("SELECT id, possible_duplicate FROM deliveries WHERE state = 'leased' AND lease_until < $1 ORDER BY id LIMIT 10000")
+        let found: Vec<(i64, i64)> = on!(self, db => sqlx::query_as("SELECT id, thread_id FROM deliveries WHERE state = 'leased' AND lease_until < $1 ORDER BY lease_until, id LIMIT 10000")
             .bind(now.micros()).fetch_all(db).await)?;
         if found.is_empty() {
             return Ok(Recovered::default());
         }
-        let all = ids(found.iter().map(|(id, _)| *id));
+        self.hold_campaigns(&ids(found.iter().map(|(_, thread)| *thread)))
+            .await?;
+        // Looked at once more: its worker may have come back to life, or another of us been faster.
+        let taken: Vec<(i64, String)> = on_set!(
+            self, &ids(found.iter().map(|(id, _)| *id)), [id bigint],
+            "UPDATE deliveries SET state = CASE WHEN possible_duplicate THEN 'stopped' ELSE 'queued' END, ended_at = CASE WHEN possible_duplicate THEN $4 END, due_at = $2,
+                 lease_until = NULL, lease_by = NULL, possible_duplicate = $3
+             FROM d WHERE deliveries.id = d.id AND deliveries.state = 'leased' AND deliveries.lease_until < $4 RETURNING deliveries.id, deliveries.state",
+            sqlx::query_as::<_, (i64, String)>, |query, db| query.bind(again_at.micros()).bind(true).bind(now.micros()).fetch_all(db).await
+        )?;
+        if taken.is_empty() {
+            return Ok(Recovered::default());
+        }
+        let all = ids(taken.iter().map(|(id, _)| *id));
         on_set!(
             self, &all, [id bigint],
             "UPDATE attempts SET ended_at = $2, outcome = 'in_doubt' FROM d WHERE attempts.delivery_id = d.id AND attempts.ended_at IS NULL",
             sqlx::query, |query, db| query.bind(now.micros()).execute(db).await.map(|_| ())
         )?;
-        on_set!(
-            self, &all, [id bigint],
-            "UPDATE deliveries SET state = CASE WHEN possible_duplicate THEN 'stopped' ELSE 'queued' END, due_at = $2, lease_until = NULL, lease_by = NULL, possible_duplicate = $3
-             FROM d WHERE deliveries.id = d.id",
-            sqlx::query, |query, db| query.bind(again_at.micros()).bind(true).execute(db).await.map(|_| ())
-        )?;
         self.settle(&all, now).await?;
-        let twice = found.iter().filter(|(_, twice)| *twice);
-        self.ask_about(&ids(twice.map(|(id, _)| *id)), now).await?;
-        let stopped = found.iter().filter(|(_, twice)| *twice).count() as u64;
+        let stopped: Vec<i64> = taken
+            .iter()
+            .filter(|(_, state)| state == "stopped")
+            .map(|(id, _)| *id)
+            .collect();
+        self.ask_about(&ids(stopped.iter().copied()), now).await?;
         let recovered = Recovered {
-            in_doubt: found.len() as u64 - stopped,
-            stopped,
+            in_doubt: (taken.len() - stopped.len()) as u64,
+            stopped: stopped.len() as u64,
         };
         let detail = serde_json::to_string(&recovered)?;
         self.note(now, "bell", "deliveries.in_doubt", None, Some(&detail))
@@ -665,4 +727,15 @@ impl Tx {
         let row: Option<(i64,)> = on!(self, db => sqlx::query_as("SELECT id FROM deliveries WHERE id = $1").bind(id.0).fetch_optional(db).await)?;
         Ok(row.is_some())
     }
+}
+
+/// A batch of records stands or falls as a whole.
+fn expect_all(changed: u64, finished: &[Finished]) -> Result<(), StoreError> {
+    if changed == finished.len() as u64 {
+        return Ok(());
+    }
+    Err(StoreError::Lost {
+        table: "deliveries",
+        id: finished.first().map_or(0, |one| one.delivery.0),
+    })
 }

@@ -53,7 +53,7 @@ pub struct Task {
 }
 
 impl Tx {
-    /// Opens tasks, one of a kind a case. Fixes the deadline of those cases whose notice cannot go by mail.
+    /// Opens tasks, one of a kind an open case. Fixes the deadline of those cases whose notice cannot go by mail.
     pub async fn open_tasks(
         &mut self,
         tasks: &[(CaseId, TaskKind, &'static str, Option<Moment>)],
@@ -80,17 +80,21 @@ impl Tx {
             .collect();
         let opened: Vec<(i64, String, String)> = on_set!(
             self, &sets, [id bigint, kind text, reason text],
-            "INSERT INTO tasks (case_id, kind, reason, opened_at) SELECT id, kind, reason, $2 FROM d WHERE true ON CONFLICT DO NOTHING RETURNING case_id, kind, reason",
+            "INSERT INTO tasks (case_id, kind, reason, opened_at) SELECT d.id, d.kind, d.reason, $2 FROM d JOIN cases c ON c.id = d.id AND c.state <> 'closed' WHERE true
+             ON CONFLICT DO NOTHING RETURNING case_id, kind, reason",
             sqlx::query_as::<_, (i64, String, String)>, |query, db| query.bind(now.micros()).fetch_all(db).await
         )?;
         on_set!(
             self, &sets, [id bigint, kind text, reason text, deadline_at bigint],
-            "UPDATE cases SET deadline_at = COALESCE(cases.deadline_at, d.deadline_at), not_reached = CASE WHEN d.kind = 'reach' THEN d.reason ELSE cases.not_reached END
-             FROM d WHERE cases.id = d.id AND cases.state <> 'closed'",
+            "UPDATE cases SET deadline_at = COALESCE(cases.deadline_at, f.deadline_at), not_reached = COALESCE(f.reason, cases.not_reached)
+             FROM (SELECT id, MIN(deadline_at) AS deadline_at, MAX(CASE WHEN kind = 'reach' THEN reason END) AS reason FROM d GROUP BY id) f
+             WHERE cases.id = f.id AND cases.state <> 'closed'",
             sqlx::query, |query, db| query.execute(db).await.map(|_| ())
         )?;
-        let deadlines: HashMap<i64, Option<i64>> =
-            sets.iter().map(|set| (set.id, set.deadline_at)).collect();
+        let deadlines: HashMap<(i64, &str), Option<i64>> = sets
+            .iter()
+            .map(|set| ((set.id, set.kind), set.deadline_at))
+            .collect();
         let acts: Vec<Act> = opened
             .iter()
             .map(|(case, kind, reason)| Act {
@@ -100,7 +104,7 @@ impl Tx {
                 } else {
                     "case.task"
                 },
-                effective_at: deadlines.get(case).copied().flatten(),
+                effective_at: deadlines.get(&(*case, kind.as_str())).copied().flatten(),
                 detail: Some(format!("{{\"kind\":\"{kind}\",\"reason\":\"{reason}\"}}")),
             })
             .collect();

@@ -39,7 +39,7 @@ pub(super) async fn follow(app: &App, queued: &mut Queued) -> anyhow::Result<()>
             )
             .await?;
         }
-        queued.reminders += tx.queue(&following.drafts).await?;
+        queued.reminders += tx.queue(&following.drafts, now).await?;
         queued.tasks += tx.open_tasks(&following.tasks, now).await?;
         tx.follow_threads(&following.threads).await?;
         for case in &following.handed_over {

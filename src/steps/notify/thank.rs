@@ -75,5 +75,5 @@ pub(in crate::steps) async fn thank(
             }
         }
     }
-    Ok(tx.queue(&drafts).await?)
+    Ok(tx.queue(&drafts, now).await?)
 }

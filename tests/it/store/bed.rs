@@ -251,7 +251,7 @@ impl Bed {
             .await
             .unwrap();
         let drafts = self.letters(&mut tx, &threads, NoticeKind::Weak).await;
-        tx.queue(&drafts).await.unwrap();
+        tx.queue(&drafts, at(2)).await.unwrap();
         tx.start_threads(&started(&threads), at(2)).await.unwrap();
         use division_bell::domain::campaign::CampaignState::{Approved, Running};
         tx.move_campaign(campaign.id, &[Approved], Running, "bell", None, at(2))

@@ -402,7 +402,7 @@ async fn a_pause_holds_what_is_queued_and_what_comes_back_but_not_thanks() {
         let running = threads(&bed, campaign.id, ThreadState::Running).await;
         let mut tx = bed.tx().await;
         let thanks = bed.letters(&mut tx, &running[4..], NoticeKind::Done).await;
-        tx.queue(&thanks).await.unwrap();
+        tx.queue(&thanks, at(2)).await.unwrap();
         tx.commit().await.unwrap();
         // Three are in flight when the pause comes.
         let claims = bed.claim(3, at(3)).await;
@@ -439,7 +439,7 @@ async fn a_pause_holds_what_is_queued_and_what_comes_back_but_not_thanks() {
         let late = bed
             .letters(&mut tx, &running[..1], NoticeKind::Reminder1)
             .await;
-        assert_eq!(tx.queue(&late).await.unwrap(), 1);
+        assert_eq!(tx.queue(&late, at(2)).await.unwrap(), 1);
         tx.commit().await.unwrap();
         assert_eq!(bed.states().await, "accepted 1, paused 6");
 
@@ -630,7 +630,7 @@ async fn a_thread_ends_when_its_last_case_closes_and_drops_its_reminders() {
         tx.start_threads(&started(&waiting), at(2)).await.unwrap();
         for kind in [NoticeKind::Reminder1, NoticeKind::Done] {
             let letters = bed.letters(&mut tx, &waiting, kind).await;
-            tx.queue(&letters).await.unwrap();
+            tx.queue(&letters, at(2)).await.unwrap();
         }
         tx.withdraw_case(cases[0], "x", "ann", at(3)).await.unwrap();
         tx.end_threads(&[id], at(3)).await.unwrap();
@@ -734,6 +734,127 @@ async fn progress_counts_proven_resets_of_what_was_not_withdrawn() {
                 .unwrap(),
             []
         );
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn letters_about_exempt_cases_rest_until_the_exemption_ends() {
+    both(async |bed| {
+        let (campaign, cases) = bed.running(2).await;
+        let running = threads(&bed, campaign.id, ThreadState::Running).await;
+        let mut tx = bed.tx().await;
+        for kind in [NoticeKind::Reminder1, NoticeKind::Done] {
+            let letters = bed.letters(&mut tx, &running[..1], kind).await;
+            tx.queue(&letters, at(2)).await.unwrap();
+        }
+        // Not exempt: nothing rests.
+        tx.hold_letters(cases[0], at(90), at(3)).await.unwrap();
+        assert_eq!(tx.due_count(at(3)).await.unwrap(), 4);
+        tx.exempt_case(cases[0], at(80), "on leave", "ann", "ben", at(3)).await.unwrap();
+        tx.hold_letters(cases[0], at(90), at(3)).await.unwrap();
+        tx.hold_letters(cases[0], at(85), at(3)).await.unwrap();
+        tx.commit().await.unwrap();
+        assert_eq!(bed.states().await, "dropped 1, queued 3");
+        // The other's notice and the thanks go now, the notice after the exemption.
+        let count = async |hour| bed.read().await.due_count(at(hour)).await.unwrap();
+        assert_eq!((count(1).await, count(2).await, count(89).await, count(90).await), (0, 2, 2, 3));
+        let dropped = "SELECT COUNT(*) FROM deliveries WHERE state = 'dropped' AND kind = 'reminder.1' AND ended_at IS NOT NULL";
+        assert_eq!(bed.count(dropped).await, 1);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_became_worse_than_its_letter_says_is_withheld_and_free() {
+    both(async |bed| {
+        let (_, cases) = bed.running(3).await;
+        let claim = bed.claim(1, at(3)).await.remove(0);
+        bed.record(&[accepted(&claim, at(3))], at(3)).await;
+        let told = bed
+            .read()
+            .await
+            .cases_of(&[claim.delivery.thread])
+            .await
+            .unwrap()[0]
+            .id;
+        let untold: Vec<CaseId> = cases.iter().copied().filter(|case| *case != told).collect();
+        let mut tx = bed.tx().await;
+        tx.withhold(&[told, untold[0]], at(4)).await.unwrap();
+        tx.withhold(&[], at(4)).await.unwrap();
+        tx.commit().await.unwrap();
+        assert_eq!(bed.states().await, "accepted 1, dropped 1, queued 1");
+        assert_eq!(free(&bed).await, [untold[0]]);
+        assert_eq!(bed.case(untold[0]).await.deadline_at, None);
+        assert_eq!(bed.case(told).await.deadline_at, Some(at(240)));
+        assert_eq!(bed.case(told).await.thread, Some(claim.delivery.thread));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn cases_that_are_freed_keep_a_deadline_that_their_thread_did_not_bring() {
+    both(async |bed| {
+        let (people, cases) = bed.cases(2).await;
+        let mut tx = bed.tx().await;
+        tx.open_tasks(
+            &[(cases[0], TaskKind::Contain, "compromised", Some(at(24)))],
+            at(0),
+        )
+        .await
+        .unwrap();
+        let campaign = tx.draft_campaign("DB", "ann", at(0)).await.unwrap();
+        let drafts = [
+            thread(&campaign, people[0], &cases[..1]),
+            thread(&campaign, people[1], &cases[1..]),
+        ];
+        tx.add_threads(campaign.id, &drafts).await.unwrap();
+        tx.end_draft(campaign.id, "hash-1", 2, "ann", at(0))
+            .await
+            .unwrap();
+        let campaign = tx.campaign(campaign.id).await.unwrap().unwrap();
+        tx.approve_campaign(&campaign, "ben", at(1)).await.unwrap();
+        let waiting = tx
+            .threads(campaign.id, ThreadState::Waiting, 0, 9)
+            .await
+            .unwrap();
+        tx.start_threads(&started(&waiting), at(2)).await.unwrap();
+        let ids: Vec<i64> = waiting.iter().map(|thread| thread.id).collect();
+        tx.free_cases(&ids, at(3)).await.unwrap();
+        tx.free_cases(&[], at(3)).await.unwrap();
+        tx.commit().await.unwrap();
+        assert_eq!(free(&bed).await, cases);
+        assert_eq!(bed.case(cases[0]).await.deadline_at, Some(at(24)));
+        assert_eq!(bed.case(cases[1]).await.deadline_at, None);
+        assert_eq!(
+            bed.acts(cases[0]).await,
+            ["case.opened", "case.task", "case.due"]
+        );
+        assert_eq!(
+            bed.acts(cases[1]).await,
+            ["case.opened", "case.due", "case.freed"]
+        );
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_doubt_that_a_human_being_decides_about_is_not_told_again_by_the_next_campaign() {
+    both(async |bed| {
+        let (campaign, cases) = bed.running(1).await;
+        for hour in [3, 9] {
+            bed.claim(1, at(hour)).await;
+            let mut tx = bed.tx().await;
+            tx.recover(at(9), at(hour + 2)).await.unwrap();
+            tx.commit().await.unwrap();
+        }
+        let tasks = bed.read().await.tasks(9).await.unwrap();
+        assert_eq!(
+            (tasks.len(), &tasks[0].kind[..], tasks[0].case),
+            (1, "decide", Some(cases[0]))
+        );
+        moved(&bed, campaign.id, &[Running], Stopped, 12).await;
+        assert_eq!(free(&bed).await, []);
     })
     .await;
 }

@@ -5,6 +5,7 @@ mod bed;
 mod campaigns;
 mod cases;
 mod evidence;
+mod history;
 mod incidents;
 mod ledger;
 mod outbox;
@@ -18,7 +19,8 @@ use std::path::Path;
 
 use division_bell::store::Store;
 
-use crate::support::{files, postgres};
+use crate::layers::files_below;
+use crate::support::postgres;
 
 pub use bed::Bed;
 
@@ -47,7 +49,7 @@ pub async fn sqlite(folder: &Path) -> Store {
 fn every_method_of_the_store_is_called_by_this_suite() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let read = |folder: &str| -> String {
-        files(&root.join(folder))
+        files_below(&root.join(folder))
             .iter()
             .map(|path| std::fs::read_to_string(path).unwrap())
             .collect()

@@ -261,7 +261,7 @@ fn objections(sql: &str, plan: &[(i64, String)]) -> Vec<String> {
 
 fn source() -> Vec<Statement> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/store");
-    crate::support::files(&folder)
+    crate::layers::files_below(&folder)
         .iter()
         .flat_map(|path| statements(&std::fs::read_to_string(path).unwrap()))
         .collect()

@@ -305,7 +305,7 @@ async fn a_campaign_that_is_stopped_while_it_starts_tells_nobody() {
             .unwrap();
         meanwhile(&bed, one, move |store| async move {
             let mut tx = store.begin().await.unwrap();
-            tx.queue(&drafts).await.unwrap();
+            tx.queue(&drafts, at(2)).await.unwrap();
             tx.start_threads(&started(&waiting), at(2)).await.unwrap();
             tx.commit().await.unwrap();
         })

@@ -184,8 +184,11 @@ async fn campaigns_and_letters_may_hold_any_text() {
                 priority: 1,
                 due_at: at(1),
             };
-            assert_eq!(tx.queue(std::slice::from_ref(&draft)).await.unwrap(), 1);
-            assert_eq!(tx.queue(&[draft]).await.unwrap(), 0);
+            assert_eq!(
+                tx.queue(std::slice::from_ref(&draft), at(2)).await.unwrap(),
+                1
+            );
+            assert_eq!(tx.queue(&[draft], at(2)).await.unwrap(), 0);
         }
         let claims = tx.claim(100, "worker'", at(2), at(1)).await.unwrap();
         assert_eq!(claims.len(), TEXTS.len());
