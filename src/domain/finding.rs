@@ -324,6 +324,14 @@ pub struct AuditRow {
     pub history_unless_known: bool,
 }
 
+impl AuditRow {
+    /// Whether a text of it holds a zero byte, as JSON can write one: no name has any, and PostgreSQL keeps none.
+    pub fn has_zero(&self) -> bool {
+        let texts = self.keys.iter().map(|key| &key.given);
+        texts.chain(&self.detail).any(|text| text.contains('\0'))
+    }
+}
+
 /// A line that could not be used. It never quotes the line.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct Reject {

@@ -38,6 +38,10 @@ impl Taking<'_> {
         let (mut rows, mut rejects) = (Vec::new(), Vec::new());
         for item in items {
             match item {
+                Item::Row(row) if row.has_zero() => rejects.push(Reject {
+                    line: row.line,
+                    reason: RejectReason::Malformed,
+                }),
                 Item::Row(row) => rows.push(row),
                 Item::Reject(reject) => rejects.push(reject),
                 Item::Skipped(skip) => *intake.skipped.entry(skip.reason.word()).or_default() += 1,
