@@ -113,7 +113,7 @@ async fn a_case_opens_with_all_that_is_known_of_it() {
         assert_eq!((entry.at, entry.effective_at), (at(0), Some(at(-1))));
         assert_eq!(
             entry.detail.as_deref(),
-            Some("{\"category\":\"compromised\"}")
+            Some("{\"category\":\"compromised\",\"mailboxes\":1}")
         );
     })
     .await;
@@ -169,7 +169,10 @@ async fn an_account_has_one_open_case_at_most() {
         assert_eq!(bed.case(id).await.reopens, Some(cases[0]));
         let entry = &bed.read().await.case_history(id).await.unwrap()[0];
         assert_eq!(entry.act, "case.reopened");
-        let detail = format!("{{\"category\":\"weak\",\"reopens\":{}}}", cases[0]);
+        let detail = format!(
+            "{{\"category\":\"weak\",\"mailboxes\":1,\"reopens\":{}}}",
+            cases[0]
+        );
         assert_eq!(entry.detail, Some(detail));
     })
     .await;

@@ -528,9 +528,11 @@ async fn a_worker_that_was_taken_for_dead_cannot_speak_for_the_next() {
         tx.rollback().await.unwrap();
         let mut tx = bed.tx().await;
         tx.unclaim(std::slice::from_ref(&dead), at(6), at(6)).await.unwrap();
+        tx.commit().await.unwrap();
+        let mut tx = bed.tx().await;
         let lost = tx.stop_delivery(&dead, "x", at(6)).await;
         assert!(matches!(lost, Err(StoreError::Lost { .. })), "{lost:?}");
-        tx.commit().await.unwrap();
+        tx.rollback().await.unwrap();
         assert_eq!(bed.states().await, "leased 1");
         bed.record(&[accepted(&alive, at(6))], at(6)).await;
         assert_eq!(bed.states().await, "accepted 1");

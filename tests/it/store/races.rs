@@ -310,7 +310,7 @@ async fn a_campaign_that_is_stopped_while_it_starts_tells_nobody() {
             tx.commit().await.unwrap();
         })
         .await;
-        assert_eq!(bed.states().await, "stopped 2");
+        assert_eq!(bed.states().await, "dropped 2");
         assert_eq!(bed.claim(9, at(9)).await, []);
         let free = bed
             .read()
