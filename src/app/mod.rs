@@ -61,6 +61,7 @@ impl App {
     /// Wires the config: reads texts and holidays, opens the database, prepares the channels. Connects to nothing else.
     pub async fn build(config: Config, clock: Clock) -> anyhow::Result<Self> {
         let calendar = calendar(&config)?;
+        check_ladders(&config)?;
         let messages = Messages::load(None).context("loading the messages")?;
         let constants = constants(&config);
         let store = open_store(&config).await?;
@@ -212,6 +213,22 @@ fn ladder(category: Category, over: &config::LadderOverride, tells_manager: bool
     } else {
         ladder.without_manager()
     }
+}
+
+/// A ladder that the config has bent out of shape is told before anything runs, not when a case opens.
+fn check_ladders(config: &Config) -> anyhow::Result<()> {
+    for category in Category::ALL {
+        let tells_manager = config.organisation.texts.manager_line.is_some();
+        ladder(category, config.ladders.of(category), tells_manager)
+            .check()
+            .with_context(|| {
+                format!(
+                    "{}: [ladder.{category}] does not fit together with what it leaves at its default",
+                    config.file.display()
+                )
+            })?;
+    }
+    Ok(())
 }
 
 fn constants(config: &Config) -> Constants {

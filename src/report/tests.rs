@@ -427,29 +427,3 @@ fn a_percentage_never_stands_without_its_two_numbers() {
     }
     assert!(seen > 40);
 }
-
-/// Writes the sample where a person can look at it: `DIVISION_BELL_LOOK=DIR cargo test look_at_it -- --ignored`.
-#[test]
-#[ignore = "writes files for people to look at"]
-fn look_at_it() {
-    let folder = std::path::PathBuf::from(std::env::var_os("DIVISION_BELL_LOOK").unwrap());
-    for (name, readers) in [
-        ("wider", Readers::Wider),
-        ("restricted", Readers::Restricted),
-    ] {
-        let report = sample(420, readers, around());
-        std::fs::write(
-            folder.join(name).with_extension("html"),
-            render_html(&report).unwrap(),
-        )
-        .unwrap();
-        std::fs::write(
-            folder.join(name).with_extension("json"),
-            render_json(&report).unwrap(),
-        )
-        .unwrap();
-        for (file, text) in render_csv(&report).unwrap() {
-            std::fs::write(folder.join(format!("{name}-{file}")), text).unwrap();
-        }
-    }
-}
