@@ -140,6 +140,7 @@ impl App {
 async fn open_store(config: &Config) -> anyhow::Result<Store> {
     match &config.store {
         StoreUrl::Sqlite(file) => {
+            make_private(file).with_context(|| format!("making {}", file.display()))?;
             let url = format!("sqlite://{}", file.display());
             Store::open(&url, None)
                 .await
@@ -150,6 +151,20 @@ async fn open_store(config: &Config) -> anyhow::Result<Store> {
                 .await
                 .context("opening the PostgreSQL database that store.url names")
         }
+    }
+}
+
+/// A database that is not there yet is made for its owner's eyes only; SQLite's other files take its mode over.
+fn make_private(file: &std::path::Path) -> std::io::Result<()> {
+    use std::os::unix::fs::OpenOptionsExt;
+    match std::fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(file)
+    {
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => Err(error),
+        Ok(_) | Err(_) => Ok(()),
     }
 }
 

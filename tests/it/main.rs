@@ -10,6 +10,7 @@ mod flow;
 mod layers;
 mod lockfile;
 mod mail;
+mod migrations;
 mod report;
 mod serve;
 mod store;
