@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::domain::{CampaignId, CaseId, IncidentId, Moment};
+use crate::domain::{CampaignId, CaseId, DeliveryId, IncidentId, Moment};
 
 /// After an attack on passwords: tells each person concerned, and keeps at it until the directory itself proves the reset.
 ///
@@ -89,6 +89,12 @@ pub enum Command {
     /// Cases: one for each account that needs a new password
     #[command(subcommand)]
     Case(Case),
+    /// Letters, one by one: did somebody get theirs, and what did the relay say?
+    #[command(subcommand)]
+    Delivery(Delivery),
+    /// What keeps letters back until an operator acts: a relay that refuses us, a text that was refused
+    #[command(subcommand)]
+    Hold(Hold),
     /// What human beings have to do: people to reach another way, accounts to contain, doubts to decide
     Tasks,
     /// Incidents: what staff and public are told about
@@ -265,6 +271,55 @@ pub enum Case {
         /// Its number.
         id: CaseId,
         /// Why.
+        #[arg(long)]
+        reason: String,
+    },
+}
+
+/// `bell delivery …`
+#[derive(Debug, Subcommand)]
+pub enum Delivery {
+    /// One letter's story: its attempts, the relay's replies, what came back
+    Show {
+        /// Its number.
+        id: DeliveryId,
+    },
+    /// All letters to one person
+    Of {
+        /// Their number, or an address or login of theirs.
+        who: String,
+    },
+    /// Decide about a letter that was in doubt twice, after a look at the relay's log
+    Decide {
+        /// Its number.
+        id: DeliveryId,
+        /// What is true of it.
+        verdict: Verdict,
+        /// How you know.
+        #[arg(long)]
+        reason: String,
+    },
+}
+
+/// What is true of a letter in doubt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Verdict {
+    /// It has arrived.
+    Arrived,
+    /// It has not: send it once more, with the same bytes.
+    Again,
+}
+
+/// `bell hold …`
+#[derive(Debug, Subcommand)]
+pub enum Hold {
+    /// What is held, and why
+    List,
+    /// Let it go on, once its cause is mended
+    Release {
+        /// Its number.
+        id: i64,
+        /// What was done about it.
         #[arg(long)]
         reason: String,
     },

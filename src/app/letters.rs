@@ -149,6 +149,18 @@ impl Letters {
             .render(kind, locale, &self.constants, personal)?)
     }
 
+    /// Whether a person's letter can be written from the texts of today.
+    pub fn rehearse(
+        &self,
+        kind: NoticeKind,
+        locale: &str,
+        personal: &Personal,
+    ) -> anyhow::Result<()> {
+        Ok(self
+            .messages
+            .rehearse(kind, locale, &self.constants, personal)?)
+    }
+
     /// The Message-ID of a notice: the same notice never gets two.
     pub fn message_id(
         &self,
@@ -224,8 +236,11 @@ impl Letters {
     }
 
     /// The letter of a delivery, made from what the store kept. It must come out as it was queued, byte for byte.
-    pub async fn write(&self, store: &Store, delivery: &Delivery) -> anyhow::Result<Written> {
-        let kept = self.kept(store, delivery.template).await?;
+    /// [`Letters::prepare`] has read its template.
+    pub fn write(&self, delivery: &Delivery) -> anyhow::Result<Written> {
+        let kept = self
+            .cached(delivery.template)
+            .context("its template was not read first")?;
         let personal: Personal = serde_json::from_str(&delivery.facts)
             .map_err(|_| anyhow::anyhow!("the facts of delivery {} cannot be read", delivery.id))?;
         let rendered = kept.frozen.render(&personal)?;
@@ -257,15 +272,10 @@ impl Letters {
         })
     }
 
-    async fn kept(&self, store: &Store, id: TemplateId) -> anyhow::Result<Arc<Kept>> {
-        let cached = self
-            .kept
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(&id)
-            .cloned();
-        if let Some(kept) = cached {
-            return Ok(kept);
+    /// Reads a template from the store, once.
+    pub async fn prepare(&self, store: &Store, id: TemplateId) -> anyhow::Result<()> {
+        if self.cached(id).is_some() {
+            return Ok(());
         }
         let mut tx = store.read().await?;
         let (_, locale, document) = tx.template(id).await?;
@@ -278,8 +288,16 @@ impl Letters {
         self.kept
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .insert(id, Arc::clone(&kept));
-        Ok(kept)
+            .insert(id, kept);
+        Ok(())
+    }
+
+    fn cached(&self, id: TemplateId) -> Option<Arc<Kept>> {
+        self.kept
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(&id)
+            .cloned()
     }
 }
 

@@ -8,7 +8,9 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use chrono_tz::Tz;
+use data_encoding::HEXLOWER;
 use secrecy::ExposeSecret;
+use sha2::{Digest, Sha256};
 
 use crate::channels::discord::{Discord, StatusChannel};
 use crate::channels::inbox::Inbox;
@@ -117,6 +119,12 @@ impl App {
             Some(zone) => self.calendar.in_zone(zone),
             None => self.calendar.clone(),
         }
+    }
+
+    /// What tells one relay's settings from another's; no secret is part of it.
+    pub fn relay_settings(&self) -> String {
+        let settings = serde_json::to_string(&self.config.mail.relay.way).unwrap_or_default();
+        HEXLOWER.encode(&Sha256::digest(settings))
     }
 
     /// Whether an operator of this name has a role. Without any [[operator]] nobody has.

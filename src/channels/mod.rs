@@ -49,6 +49,17 @@ impl Sent {
     }
 }
 
+/// One letter as it goes over the wire.
+#[derive(Clone, Copy)]
+pub struct Outgoing<'a> {
+    /// The envelope's sender.
+    pub envelope_from: &'a str,
+    /// To whom.
+    pub to: &'a EmailAddress,
+    /// All of it.
+    pub bytes: &'a [u8],
+}
+
 /// Where letters go.
 #[derive(Debug, Clone)]
 pub enum Outlet {
@@ -103,7 +114,13 @@ impl Session {
 
     /// Sends one letter. Never an error: what happened is the answer. `bytes` is the whole message with CRLF line ends, and
     /// exactly what arrives.
-    pub async fn send(&mut self, envelope_from: &str, to: &EmailAddress, bytes: &[u8]) -> Sent {
+    pub async fn send(&mut self, letter: Outgoing<'_>, next: Option<Outgoing<'_>>) -> Sent {
+        let _ = next;
+        let Outgoing {
+            envelope_from,
+            to,
+            bytes,
+        } = letter;
         match self {
             Self::Smtp { smtp, connection } => {
                 let reused = connection.as_ref().is_some_and(|open| open.is_usable());

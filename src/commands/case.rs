@@ -11,7 +11,7 @@ use crate::domain::CaseId;
 use crate::domain::address::fold;
 use crate::domain::case::CaseState;
 use crate::steps;
-use crate::store::{CaseRow, DeliveryStory};
+use crate::store::CaseRow;
 
 pub(super) async fn run(cli: &Cli, app: &App, command: &Command) -> anyhow::Result<Said> {
     let now = app.clock.now();
@@ -167,43 +167,14 @@ async fn show(app: &App, id: CaseId) -> anyhow::Result<Said> {
     }
     text.push_str("\n  letters");
     for story in &stories {
-        text.push_str(&tell(story));
+        for line in super::delivery::tell(story).lines() {
+            text.push_str(&format!("\n    {line}"));
+        }
     }
     Ok(Said::words(
         text,
         json!({ "case": document(&case), "history": history, "letters": stories }),
     ))
-}
-
-/// Did it arrive? The attempts, and what the relay said.
-fn tell(story: &DeliveryStory) -> String {
-    let twice = if story.possible_duplicate {
-        ", may have arrived twice"
-    } else {
-        ""
-    };
-    let mut text = format!(
-        "\n    delivery {} {} to {}: {}{twice}",
-        story.id, story.kind, story.recipient, story.state
-    );
-    for attempt in &story.attempts {
-        let end = attempt
-            .ended_at
-            .map_or_else(|| "in flight".to_owned(), |at| at.to_string());
-        let code = attempt
-            .code
-            .map(|code| format!(" {code}"))
-            .unwrap_or_default();
-        let word = |text: &Option<String>| text.clone().unwrap_or_default();
-        text.push_str(&format!(
-            "\n      {} → {end}  {} {}{code} {}",
-            attempt.started_at,
-            word(&attempt.outcome),
-            word(&attempt.stage),
-            word(&attempt.reply)
-        ));
-    }
-    text
 }
 
 pub(super) async fn tasks(app: &App) -> anyhow::Result<Said> {

@@ -3,6 +3,7 @@
 mod campaign;
 mod case;
 mod check;
+mod delivery;
 mod incident;
 mod people;
 mod report;
@@ -187,6 +188,8 @@ async fn with_app(cli: &Cli, app: &Shared) -> anyhow::Result<Said> {
                 .look_if(!confirmed.failed.is_empty() || confirmed.rejected > 0))
         }
         Command::Case(command) => case::run(cli, app, command).await,
+        Command::Delivery(command) => delivery::run(cli, app, command).await,
+        Command::Hold(command) => delivery::hold(cli, app, command).await,
         Command::Tasks => case::tasks(app).await,
         Command::Incident(command) => incident::run(cli, app, command).await,
         Command::Announce => {

@@ -138,10 +138,22 @@ pub fn build(letter: &Rendered, envelope: &Envelope) -> Result<Vec<u8>, LetterEr
         .to_rfc2822();
     message.headers_mut().insert_raw(field("Date", &date));
     let bytes = folded(message.formatted());
-    if bytes.split(|b| *b == b'\n').any(|line| line.len() > 999) {
+    if has_long_line(&bytes) {
         return Err(LetterError::Line);
     }
     Ok(bytes)
+}
+
+/// Whether a line is longer than the 998 octets and CRLF that every relay takes (RFC 5322 section 2.1.1).
+fn has_long_line(bytes: &[u8]) -> bool {
+    let mut start = 0;
+    for at in memchr::memchr_iter(b'\n', bytes) {
+        if at - start > 999 {
+            return true;
+        }
+        start = at + 1;
+    }
+    bytes.len() - start > 999
 }
 
 /// Refuses whatever could end a field, start another one, or show something else than it says.
@@ -157,7 +169,7 @@ fn check(letter: &Rendered, envelope: &Envelope) -> Result<(), LetterError> {
         }
     }
     for (name, text) in [("text", &letter.text), ("HTML", &letter.html)] {
-        if text.chars().any(|c| c != '\n' && is_hidden(c)) {
+        if holds_hidden(text) {
             return Err(LetterError::Control(name));
         }
     }
@@ -182,6 +194,15 @@ fn check(letter: &Rendered, envelope: &Envelope) -> Result<(), LetterError> {
         return Err(LetterError::Language);
     }
     Ok(())
+}
+
+/// Whether a text holds what shows nothing or turns text around, line breaks aside. Plain ASCII, which most texts are, is
+/// told at a glance.
+fn holds_hidden(text: &str) -> bool {
+    let odd = text.bytes().fold(false, |odd, b| {
+        odd | !(b == b'\n' || (b' '..=b'~').contains(&b))
+    });
+    odd && text.chars().any(|c| c != '\n' && is_hidden(c))
 }
 
 pub(super) fn is_message_id(id: &str) -> bool {
@@ -232,27 +253,33 @@ fn part(content_type: &str, text: String) -> Result<SinglePart, LetterError> {
 /// The header with each address on a line of its own where it follows an encoded name: lettre leaves them together, and
 /// RFC 2047 section 2 allows a line with an encoded word 76 octets.
 fn folded(bytes: Vec<u8>) -> Vec<u8> {
-    let Some((header, body)) = std::str::from_utf8(&bytes)
-        .ok()
-        .and_then(|text| text.split_once("\r\n\r\n"))
-    else {
+    let Some(end) = memchr::memmem::find(&bytes, b"\r\n\r\n") else {
         return bytes;
     };
-    let mut out = String::with_capacity(bytes.len() + 8);
-    for line in header.split("\r\n") {
+    let (header, body) = bytes.split_at(end);
+    let Ok(header) = std::str::from_utf8(header) else {
+        return bytes;
+    };
+    let breaks = |line: &str| line.len() > 76 && line.contains("?= <");
+    if !header.split("\r\n").any(breaks) {
+        return bytes;
+    }
+    let mut out = Vec::with_capacity(bytes.len() + 8);
+    for (nth, line) in header.split("\r\n").enumerate() {
+        if nth > 0 {
+            out.extend_from_slice(b"\r\n");
+        }
         match line.split_once("?= <") {
             Some((name, address)) if line.len() > 76 => {
-                out.push_str(name);
-                out.push_str("?=\r\n <");
-                out.push_str(address);
+                out.extend_from_slice(name.as_bytes());
+                out.extend_from_slice(b"?=\r\n <");
+                out.extend_from_slice(address.as_bytes());
             }
-            Some(_) | None => out.push_str(line),
+            Some(_) | None => out.extend_from_slice(line.as_bytes()),
         }
-        out.push_str("\r\n");
     }
-    out.push_str("\r\n");
-    out.push_str(body);
-    out.into_bytes()
+    out.extend_from_slice(body);
+    out
 }
 
 fn utc(at: Moment) -> SystemTime {

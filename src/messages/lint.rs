@@ -50,6 +50,9 @@ pub const STAFF_GRADE: f64 = 6.0;
 
 /// Whether a character shows nothing, ends a line or turns text around.
 pub fn is_hidden(c: char) -> bool {
+    if c.is_ascii() {
+        return c.is_ascii_control();
+    }
     c.is_control()
         || is_bidi(c)
         || matches!(

@@ -226,6 +226,17 @@ impl Messages {
         compose(&self.env, kind, locale, constants, personal)
     }
 
+    /// Whether a person's letter can be written at all, its rules aside: only a fact about that person can break those.
+    pub fn rehearse(
+        &self,
+        kind: NoticeKind,
+        locale: &str,
+        constants: &Constants,
+        personal: &Personal,
+    ) -> Result<(), RenderError> {
+        fill_in(&self.env, kind, locale, constants, personal).map(|_| ())
+    }
+
     /// Writes the words of the status post, as plain text: each channel escapes for itself.
     pub fn render_status(&self, status: &StatusContext) -> Result<String, RenderError> {
         let words = Value::from_serialize(status::StatusWords::new(status)?);
@@ -336,9 +347,10 @@ impl Frozen {
         &self.locale
     }
 
-    /// Writes a person's letter, as [`Messages::render`] did when this was frozen.
+    /// Writes a person's letter, as [`Messages::render`] did when this was frozen. The rules were kept then; the caller
+    /// compares the hash of the bytes, so they are not looked at again.
     pub fn render(&self, personal: &Personal) -> Result<Rendered, RenderError> {
-        compose(
+        fill_in(
             &self.env,
             self.kind,
             &self.locale,
@@ -386,6 +398,20 @@ fn compose(
     constants: &Constants,
     personal: &Personal,
 ) -> Result<Rendered, RenderError> {
+    let letter = fill_in(env, kind, locale, constants, personal)?;
+    match lint::rendered(&letter.subject, &letter.text) {
+        Some((rule, reason)) => Err(RenderError::Rule { kind, rule, reason }),
+        None => Ok(letter),
+    }
+}
+
+fn fill_in(
+    env: &Environment<'static>,
+    kind: NoticeKind,
+    locale: &str,
+    constants: &Constants,
+    personal: &Personal,
+) -> Result<Rendered, RenderError> {
     let words = Words::new(kind, locale, constants, personal)
         .map_err(|bad| RenderError::Fact { kind, bad })?;
     // Once for all three parts.
@@ -400,15 +426,11 @@ fn compose(
             .map_err(|error| stopped(&error))
     };
     let [subject, text, html] = PARTS;
-    let letter = Rendered {
+    Ok(Rendered {
         subject: part(subject)?.trim_end().to_owned(),
         text: part(text)?,
         html: part(html)?,
-    };
-    match lint::rendered(&letter.subject, &letter.text) {
-        Some((rule, reason)) => Err(RenderError::Rule { kind, rule, reason }),
-        None => Ok(letter),
-    }
+    })
 }
 
 /// The template's place and the kind of error. Its detail could quote a value, so it is left out.

@@ -8,19 +8,21 @@ mod say;
 mod thank;
 
 use anyhow::Context;
+use rayon::prelude::*;
 use serde::Serialize;
 
-use super::campaign::{About, content_of};
+use super::campaign::About;
 use super::plan::{first_at, labels};
 use crate::app::App;
-use crate::domain::campaign::CampaignState;
+use crate::domain::campaign::{CampaignState, ContentHash};
 use crate::domain::case::CaseState;
 use crate::domain::ladder::{Ladder, Timetable};
 use crate::domain::policy::WhyNot;
 use crate::domain::{EmailAddress, Moment};
 use crate::messages::Personal;
 use crate::store::{
-    Campaign, CaseRow, PersonFacts, StoreError, TaskKind, Thread, ThreadQueued, ThreadState, Tx,
+    Campaign, CaseRow, DeliveryDraft, PersonFacts, StoreError, TaskKind, Thread, ThreadQueued,
+    ThreadState, Tx,
 };
 
 use follow::follow;
@@ -96,7 +98,7 @@ async fn start(app: &App, campaign: &Campaign, queued: &mut Queued) -> anyhow::R
             .is_empty()
     };
     // Once the first letters are queued, the approval has been checked; what follows is the rest of the same campaign.
-    if !started && !is_as_approved(app, campaign).await? {
+    if !rehearse(app, campaign).await? && !started {
         let mut tx = app.store.begin().await?;
         tx.void_campaign(
             campaign.id,
@@ -108,7 +110,6 @@ async fn start(app: &App, campaign: &Campaign, queued: &mut Queued) -> anyhow::R
         queued.void.push(campaign.reference.clone());
         return Ok(());
     }
-    rehearse(app, campaign).await?;
     let mut after = 0;
     loop {
         let mut tx = app.store.begin().await?;
@@ -134,43 +135,48 @@ async fn start(app: &App, campaign: &Campaign, queued: &mut Queued) -> anyhow::R
     }
 }
 
-/// Whether what was approved is what is there now.
-async fn is_as_approved(app: &App, campaign: &Campaign) -> anyhow::Result<bool> {
-    let mut tx = app.store.read().await?;
-    Ok(content_of(app, &mut tx, campaign).await? == campaign.content_hash)
-}
-
-/// Writes every letter that is about to be queued, and keeps none: a text that fails is found before anyone is told.
-async fn rehearse(app: &App, campaign: &Campaign) -> anyhow::Result<()> {
+/// Writes every letter that is about to be queued, and keeps none: a text that fails is found before anyone is told. Says
+/// whether what was approved is what is there now.
+async fn rehearse(app: &App, campaign: &Campaign) -> anyhow::Result<bool> {
     let now = app.clock.now();
     let mut tx = app.store.read().await?;
+    let mut content = ContentHash::default();
     let mut after = 0;
     loop {
-        let threads = tx
-            .threads(campaign.id, ThreadState::Waiting, after, BATCH)
-            .await?;
+        let threads = tx.all_threads(campaign.id, after, BATCH).await?;
         let Some(last) = threads.last() else {
-            return Ok(());
+            return Ok(content.finish() == campaign.content_hash);
         };
         after = last.id;
         let about = About::load(&mut tx, &threads).await?;
-        for thread in &threads {
-            let Some(first) = First::of(app, &about, thread, now)? else {
-                continue;
-            };
-            match app
-                .letters
-                .render(thread.kind, &first.locale, &first.personal)
-            {
-                Err(error) if !is_personal(&error) => {
-                    return Err(error.context(format!(
-                        "the letter {} cannot be written; nobody was told",
-                        thread.kind
-                    )));
+        let hashes: Vec<anyhow::Result<String>> = threads
+            .par_iter()
+            .map(|thread| {
+                if thread.state == ThreadState::Waiting {
+                    rehearse_one(app, &about, thread, now)?;
                 }
-                Ok(_) | Err(_) => {}
-            }
+                about.content(app, thread)
+            })
+            .collect();
+        for (thread, hash) in threads.iter().zip(hashes) {
+            content.add(&thread.reference, &hash?);
         }
+    }
+}
+
+fn rehearse_one(app: &App, about: &About, thread: &Thread, now: Moment) -> anyhow::Result<()> {
+    let Some(first) = First::of(app, about, thread, now)? else {
+        return Ok(());
+    };
+    match app
+        .letters
+        .rehearse(thread.kind, &first.locale, &first.personal)
+    {
+        Err(error) if !is_personal(&error) => Err(error.context(format!(
+            "the letter {} cannot be written; nobody was told",
+            thread.kind
+        ))),
+        Ok(()) | Err(_) => Ok(()),
     }
 }
 
@@ -238,6 +244,22 @@ impl<'a> First<'a> {
     }
 }
 
+impl First<'_> {
+    fn say<'a>(&'a self, thread: &'a Thread, now: Moment) -> Say<'a> {
+        Say {
+            thread,
+            kind: thread.kind,
+            seq: 1,
+            channel: "mail",
+            to: &self.to,
+            locale: &self.locale,
+            personal: &self.personal,
+            due_at: self.at,
+            now,
+        }
+    }
+}
+
 async fn queue_first(
     app: &App,
     tx: &mut Tx,
@@ -249,23 +271,27 @@ async fn queue_first(
     let mut templates = Templates::default();
     let (mut drafts, mut started, mut over, mut gone, mut tasks) =
         (Vec::new(), Vec::new(), Vec::new(), Vec::new(), Vec::new());
-    for thread in threads {
-        let Some(first) = First::of(app, &about, thread, now)? else {
+    let firsts: Vec<anyhow::Result<Option<First<'_>>>> = threads
+        .par_iter()
+        .map(|thread| First::of(app, &about, thread, now))
+        .collect();
+    let mut says = Vec::with_capacity(threads.len());
+    for (thread, first) in threads.iter().zip(firsts) {
+        let Some(first) = first? else {
             gone.push(thread.id);
             continue;
         };
-        let say = Say {
-            thread,
-            kind: thread.kind,
-            seq: 1,
-            channel: "mail",
-            to: &first.to,
-            locale: &first.locale,
-            personal: &first.personal,
-            due_at: first.at,
-            now,
-        };
-        match say.draft(app, tx, &mut templates).await {
+        let template = templates
+            .keep(app, tx, thread.kind, &first.locale, now)
+            .await?;
+        says.push((thread, first, template));
+    }
+    let written: Vec<anyhow::Result<(DeliveryDraft, String)>> = says
+        .par_iter()
+        .map(|(thread, first, template)| first.say(thread, now).draft(app, template))
+        .collect();
+    for ((thread, first, _), written) in says.iter().zip(written) {
+        match written {
             Ok((draft, message_id)) => {
                 drafts.push(draft);
                 started.push(ThreadQueued {

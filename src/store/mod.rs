@@ -7,9 +7,11 @@ mod audits;
 mod campaigns;
 mod case_moves;
 mod cases;
+mod doubts;
 mod evidence;
 mod figures;
 mod history;
+mod holds;
 mod incidents;
 mod ledger;
 mod open;
@@ -26,15 +28,18 @@ pub use audits::{Audit, AuditCounts, FindingDraft, NewAudit, StoredFinding};
 pub use campaigns::{Campaign, Thread, ThreadDraft, ThreadQueued, ThreadState};
 pub use case_moves::{CaseClosing, CaseOpening};
 pub use cases::{CaseRow, Deciding};
+pub use doubts::Verdict;
 pub use evidence::{EvidenceDraft, EvidenceRead, LatestEvidence};
+pub use holds::Hold;
 pub use incidents::{Incident, Post, PostState};
 pub use ledger::Entry;
 pub use outbox::{
-    Bounce, Claim, Delivery, DeliveryDraft, Finished, Following, Recovered, TemplateId, Undelivered,
+    Begun, Bounce, Delivery, DeliveryDraft, Finished, Following, GivenBack, Recovered, TemplateId,
+    Undelivered,
 };
 pub use people::{AccountFacts, DirectoryChange, Known, PersonFacts, SyncCounts};
 pub use runs::{Claimed, Run};
-pub use stories::{Attempt, DeliveryStory};
+pub use stories::{Attempt, CameBack, DeliveryStory};
 pub use tasks::{Task, TaskKind};
 
 /// The one store: an embedded SQLite file, or a PostgreSQL server that several machines share.

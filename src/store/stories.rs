@@ -1,9 +1,9 @@
-//! Stories: "did X get it?" The letters of a case, their attempts, and what the relay said.
+//! Stories: "did X get it?" A letter's attempts, what the relay said, and what came back.
 
 use serde::Serialize;
 
 use super::{StoreError, Tx, on, strange};
-use crate::domain::{CaseId, DeliveryId, EmailAddress, Moment};
+use crate::domain::{CaseId, DeliveryId, EmailAddress, Moment, PersonId};
 
 /// One delivery's story.
 #[derive(Clone, PartialEq, Debug, Serialize)]
@@ -24,6 +24,8 @@ pub struct DeliveryStory {
     pub possible_duplicate: bool,
     /// Its attempts, oldest first.
     pub attempts: Vec<Attempt>,
+    /// What came back, oldest first.
+    pub bounces: Vec<CameBack>,
 }
 
 /// One conversation with a relay.
@@ -41,6 +43,30 @@ pub struct Attempt {
     pub code: Option<i64>,
     /// The relay's words, addresses masked.
     pub reply: Option<String>,
+}
+
+/// A report that came back.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct CameBack {
+    /// When we read it.
+    pub received_at: Moment,
+    /// failed, delayed, unparsed.
+    pub action: String,
+    /// Enhanced code.
+    pub status: Option<String>,
+    /// The other side's words, addresses masked.
+    pub reply: Option<String>,
+}
+
+#[derive(sqlx::FromRow)]
+struct StoryRow {
+    id: i64,
+    kind: String,
+    recipient: String,
+    state: String,
+    queued_at: i64,
+    due_at: i64,
+    possible_duplicate: bool,
 }
 
 #[derive(sqlx::FromRow)]
@@ -67,27 +93,59 @@ impl From<AttemptRow> for Attempt {
 }
 
 impl Tx {
-    /// The stories of a case's deliveries, oldest first.
+    /// The stories of a case's letters by mail, oldest first.
     pub async fn stories(&mut self, case: CaseId) -> Result<Vec<DeliveryStory>, StoreError> {
-        type Row = (i64, String, String, String, i64, i64, bool);
-        let rows: Vec<Row> = on!(self, db => sqlx::query_as(
-            "SELECT x.id, x.kind, x.recipient, x.state, x.queued_at, x.due_at, x.possible_duplicate FROM deliveries x JOIN cases c ON c.thread_id = x.thread_id WHERE c.id = $1 ORDER BY x.id",
+        let rows: Vec<StoryRow> = on!(self, db => sqlx::query_as(
+            "SELECT x.id, x.kind, x.recipient, x.state, x.queued_at, x.due_at, x.possible_duplicate FROM deliveries x JOIN cases c ON c.thread_id = x.thread_id WHERE c.id = $1 AND x.channel IN ('mail', 'mail.2') ORDER BY x.id",
         ).bind(case.0).fetch_all(db).await)?;
+        self.told(rows).await
+    }
+
+    /// The story of one letter.
+    pub async fn story(&mut self, id: DeliveryId) -> Result<Option<DeliveryStory>, StoreError> {
+        let rows: Vec<StoryRow> = on!(self, db => sqlx::query_as(
+            "SELECT id, kind, recipient, state, queued_at, due_at, possible_duplicate FROM deliveries WHERE id = $1 AND channel IN ('mail', 'mail.2')",
+        ).bind(id.0).fetch_all(db).await)?;
+        Ok(self.told(rows).await?.pop())
+    }
+
+    /// The stories of a person's letters, oldest first.
+    pub async fn stories_of(&mut self, person: PersonId) -> Result<Vec<DeliveryStory>, StoreError> {
+        let rows: Vec<StoryRow> = on!(self, db => sqlx::query_as(
+            "SELECT x.id, x.kind, x.recipient, x.state, x.queued_at, x.due_at, x.possible_duplicate FROM deliveries x JOIN threads t ON t.id = x.thread_id WHERE t.person_id = $1 AND x.channel IN ('mail', 'mail.2') ORDER BY x.id",
+        ).bind(person.0).fetch_all(db).await)?;
+        self.told(rows).await
+    }
+
+    async fn told(&mut self, rows: Vec<StoryRow>) -> Result<Vec<DeliveryStory>, StoreError> {
         let mut stories = Vec::with_capacity(rows.len());
-        for (id, kind, recipient, state, queued_at, due_at, possible_duplicate) in rows {
+        for row in rows {
             let attempts: Vec<AttemptRow> = on!(self, db => sqlx::query_as(
                 "SELECT started_at, ended_at, outcome, stage, code, reply FROM attempts WHERE delivery_id = $1 ORDER BY id",
-            ).bind(id).fetch_all(db).await)?;
+            ).bind(row.id).fetch_all(db).await)?;
+            type Back = (i64, String, Option<String>, Option<String>);
+            let bounces: Vec<Back> = on!(self, db => sqlx::query_as(
+                "SELECT received_at, action, status, reply FROM bounces WHERE delivery_id = $1 ORDER BY id",
+            ).bind(row.id).fetch_all(db).await)?;
             stories.push(DeliveryStory {
-                id: DeliveryId(id),
-                kind,
-                recipient: EmailAddress::parse(&recipient)
-                    .map_err(|_| strange("deliveries", "recipient", id))?,
-                state,
-                queued_at: Moment::from_micros(queued_at),
-                due_at: Moment::from_micros(due_at),
-                possible_duplicate,
+                id: DeliveryId(row.id),
+                kind: row.kind,
+                recipient: EmailAddress::parse(&row.recipient)
+                    .map_err(|_| strange("deliveries", "recipient", row.id))?,
+                state: row.state,
+                queued_at: Moment::from_micros(row.queued_at),
+                due_at: Moment::from_micros(row.due_at),
+                possible_duplicate: row.possible_duplicate,
                 attempts: attempts.into_iter().map(Attempt::from).collect(),
+                bounces: bounces
+                    .into_iter()
+                    .map(|(received_at, action, status, reply)| CameBack {
+                        received_at: Moment::from_micros(received_at),
+                        action,
+                        status,
+                        reply,
+                    })
+                    .collect(),
             });
         }
         Ok(stories)

@@ -1197,6 +1197,8 @@ async fn dies_with_what_it_holds(bell: &Bell) -> usize {
         .claim(64, "dead", now.plus(TimeDelta::minutes(15)), now)
         .await
         .unwrap();
+    let wanted: Vec<_> = claims.iter().map(|one| (one.id, one.thread)).collect();
+    tx.begin_attempts(&wanted, "dead", now).await.unwrap();
     tx.commit().await.unwrap();
     claims.len()
 }

@@ -57,7 +57,16 @@ fn short() -> Limits {
 
 async fn sent(relay: Relay, recipient: &str) -> Sent {
     let mut session = Outlet::Smtp(Smtp::new(relay).unwrap()).open();
-    let sent = session.send(FROM, &to(recipient), LETTER.as_bytes()).await;
+    let sent = session
+        .send(
+            division_bell::channels::Outgoing {
+                envelope_from: FROM,
+                to: &to(recipient),
+                bytes: LETTER.as_bytes(),
+            },
+            None,
+        )
+        .await;
     session.close().await;
     sent
 }
@@ -96,7 +105,14 @@ async fn a_letter_sent_twice_by_starttls_and_sign_in_arrives_twice_byte_for_byte
         let mut session = outlet.open();
         for _ in 0..2 {
             let sent = session
-                .send(FROM, &to("ada@parl.example"), LETTER.as_bytes())
+                .send(
+                    division_bell::channels::Outgoing {
+                        envelope_from: FROM,
+                        to: &to("ada@parl.example"),
+                        bytes: LETTER.as_bytes(),
+                    },
+                    None,
+                )
                 .await;
             assert_eq!(
                 (sent.stage, sent.outcome),
@@ -228,7 +244,16 @@ async fn a_refused_recipient_is_told_apart_and_does_not_spoil_the_connection() {
             Cause::BadAddress,
         ),
     ] {
-        let sent = session.send(FROM, &to(recipient), LETTER.as_bytes()).await;
+        let sent = session
+            .send(
+                division_bell::channels::Outgoing {
+                    envelope_from: FROM,
+                    to: &to(recipient),
+                    bytes: LETTER.as_bytes(),
+                },
+                None,
+            )
+            .await;
         assert_eq!(
             (sent.stage, sent.outcome, sent.cause),
             (Stage::Rcpt, outcome, cause),
@@ -238,7 +263,14 @@ async fn a_refused_recipient_is_told_apart_and_does_not_spoil_the_connection() {
         assert!(!format!("{sent:?}").contains("parl.example"), "{sent:?}");
     }
     let sent = session
-        .send(FROM, &to("ada@parl.example"), LETTER.as_bytes())
+        .send(
+            division_bell::channels::Outgoing {
+                envelope_from: FROM,
+                to: &to("ada@parl.example"),
+                bytes: LETTER.as_bytes(),
+            },
+            None,
+        )
         .await;
     assert_eq!(sent.outcome, Outcome::Accepted);
     session.close().await;
@@ -260,7 +292,14 @@ async fn a_worn_out_connection_is_replaced() {
     let mut session = Outlet::Smtp(Smtp::new(relay).unwrap()).open();
     for _ in 0..5 {
         let sent = session
-            .send(FROM, &to("ada@parl.example"), LETTER.as_bytes())
+            .send(
+                division_bell::channels::Outgoing {
+                    envelope_from: FROM,
+                    to: &to("ada@parl.example"),
+                    bytes: LETTER.as_bytes(),
+                },
+                None,
+            )
             .await;
         assert_eq!(sent.outcome, Outcome::Accepted);
     }
@@ -296,7 +335,14 @@ async fn a_relay_that_closed_a_used_connection_is_called_again_once() {
         let mut session = Outlet::Smtp(Smtp::new(relay(port, Protection::Nothing)).unwrap()).open();
         for _ in 0..2 {
             let sent = session
-                .send(FROM, &to("ada@parl.example"), LETTER.as_bytes())
+                .send(
+                    division_bell::channels::Outgoing {
+                        envelope_from: FROM,
+                        to: &to("ada@parl.example"),
+                        bytes: LETTER.as_bytes(),
+                    },
+                    None,
+                )
                 .await;
             assert_eq!(sent.outcome, Outcome::Accepted, "{sent:?}");
         }
@@ -597,7 +643,16 @@ async fn a_letter_that_bounces_later_is_found_by_its_token() {
     ] {
         let mut session =
             Outlet::Smtp(Smtp::new(relay(postfix.plain, Protection::Nothing)).unwrap()).open();
-        let sent = session.send(from, &to(recipient), LETTER.as_bytes()).await;
+        let sent = session
+            .send(
+                division_bell::channels::Outgoing {
+                    envelope_from: from,
+                    to: &to(recipient),
+                    bytes: LETTER.as_bytes(),
+                },
+                None,
+            )
+            .await;
         assert_eq!(sent.outcome, Outcome::Accepted);
         session.close().await;
     }

@@ -214,7 +214,8 @@ async fn remind(
         due_at,
         now,
     };
-    match say.draft(app, tx, templates).await {
+    let template = templates.keep(app, tx, kind, &locale, now).await?;
+    match say.draft(app, &template) {
         Ok(drafted) => Ok(Some(drafted)),
         Err(error) if is_personal(&error) => {
             tracing::warn!(person.id = %person.id, "a reminder about these facts cannot be written: {error:#}");

@@ -91,22 +91,19 @@ pub(super) struct Say<'a> {
 
 impl Say<'_> {
     /// The delivery, and the thread's letters with this one at the end.
-    pub(super) async fn draft(
+    pub(super) fn draft(
         &self,
         app: &App,
-        tx: &mut Tx,
-        templates: &mut Templates,
+        template: &(TemplateId, String),
     ) -> anyhow::Result<(DeliveryDraft, String)> {
         let rendered = app.letters.render(self.kind, self.locale, self.personal)?;
-        let (template, hash) = templates
-            .keep(app, tx, self.kind, self.locale, self.now)
-            .await?;
+        let (template, hash) = template;
         let message_id = app.letters.message_id(
             self.thread.campaign,
             self.thread.id,
             self.kind,
             self.seq,
-            &hash,
+            hash,
             self.to,
         )?;
         let message_ids = if self.thread.message_ids.is_empty() {
@@ -131,7 +128,7 @@ impl Say<'_> {
             seq: self.seq,
             channel: self.channel.to_owned(),
             recipient: self.to.clone(),
-            template,
+            template: *template,
             facts: serde_json::to_string(self.personal)?,
             letter_hash: letter_hash(&bytes),
             queued_at: self.now,

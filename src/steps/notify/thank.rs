@@ -66,7 +66,10 @@ pub(in crate::steps) async fn thank(
                 due_at,
                 now,
             };
-            match say.draft(app, tx, &mut templates).await {
+            let template = templates
+                .keep(app, tx, NoticeKind::Done, &locale, now)
+                .await?;
+            match say.draft(app, &template) {
                 Ok((draft, _)) => drafts.push(draft),
                 Err(error) if is_personal(&error) => {
                     tracing::warn!(person.id = %person.id, "thanks about these facts cannot be written: {error:#}")

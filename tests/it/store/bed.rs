@@ -9,11 +9,11 @@ use division_bell::domain::identity::{Lookup, LookupKind, Realm};
 use division_bell::domain::notice::NoticeKind;
 use division_bell::domain::person::{AccountKind, DirectoryEntry};
 use division_bell::domain::{
-    AccountId, CampaignId, CaseId, EmailAddress, Moment, PersonId, PersonName,
+    AccountId, AttemptId, CampaignId, CaseId, EmailAddress, Moment, PersonId, PersonName,
 };
 use division_bell::store::{
-    Campaign, CaseOpening, CaseRow, Claim, DeliveryDraft, Finished, Store, Thread, ThreadDraft,
-    ThreadQueued, ThreadState, Tx, Undelivered,
+    Campaign, CaseOpening, CaseRow, Delivery, DeliveryDraft, Finished, GivenBack, Store, Thread,
+    ThreadDraft, ThreadQueued, ThreadState, Tx, Undelivered,
 };
 
 use crate::support::{count, run_sql};
@@ -109,6 +109,52 @@ pub fn changed(changed: Option<Moment>, observed_at: Moment) -> Evidence {
     }
 }
 
+/// A delivery that is ours, and the attempt that is written down.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Claim {
+    pub delivery: Delivery,
+    pub attempt: AttemptId,
+    pub started_at: Moment,
+}
+
+/// Claims and begins in one transaction.
+pub async fn claim_in(
+    tx: &mut Tx,
+    limit: usize,
+    by: &str,
+    until: Moment,
+    now: Moment,
+) -> Vec<Claim> {
+    let deliveries = tx.claim(limit, by, until, now).await.unwrap();
+    let wanted: Vec<_> = deliveries.iter().map(|one| (one.id, one.thread)).collect();
+    let begun = tx.begin_attempts(&wanted, by, now).await.unwrap();
+    deliveries
+        .into_iter()
+        .filter_map(|delivery| {
+            let begun = begun.iter().find(|one| one.delivery == delivery.id)?;
+            Some(Claim {
+                delivery,
+                attempt: begun.attempt,
+                started_at: begun.started_at,
+            })
+        })
+        .collect()
+}
+
+/// Gives claims of `worker-1` back, of which no byte has gone out.
+pub async fn unclaim_in(tx: &mut Tx, claims: &[Claim], due_at: Moment, now: Moment) {
+    let given: Vec<GivenBack> = claims
+        .iter()
+        .map(|claim| GivenBack {
+            delivery: claim.delivery.id,
+            thread: claim.delivery.thread,
+            attempt: Some(claim.attempt),
+            due_at: Some(due_at),
+        })
+        .collect();
+    tx.give_back(&given, "worker-1", now).await.unwrap();
+}
+
 /// How an attempt of this claim ended.
 pub fn ended(claim: &Claim, outcome: Outcome, then: Undelivered, ended_at: Moment) -> Finished {
     Finished {
@@ -116,6 +162,7 @@ pub fn ended(claim: &Claim, outcome: Outcome, then: Undelivered, ended_at: Momen
         thread: claim.delivery.thread,
         kind: claim.delivery.kind,
         attempt: claim.attempt,
+        started_at: claim.started_at,
         ended_at,
         outcome,
         stage: Stage::Dot,
@@ -298,7 +345,7 @@ impl Bed {
     pub async fn claim(&self, limit: usize, now: Moment) -> Vec<Claim> {
         let mut tx = self.tx().await;
         let until = now.plus(TimeDelta::hours(1));
-        let claims = tx.claim(limit, "worker-1", until, now).await.unwrap();
+        let claims = claim_in(&mut tx, limit, "worker-1", until, now).await;
         tx.commit().await.unwrap();
         claims
     }

@@ -11,7 +11,7 @@ use division_bell::store::{
     Campaign, Following, StoreError, TaskKind, Thread, ThreadState, Undelivered,
 };
 
-use super::bed::{Someone, accepted, at, ended, started, thread};
+use super::bed::{Someone, accepted, at, ended, started, thread, unclaim_in};
 use super::{Bed, both};
 
 async fn moved(
@@ -421,7 +421,7 @@ async fn a_pause_holds_what_is_queued_and_what_comes_back_but_not_thanks() {
         )
         .await;
         let mut tx = bed.tx().await;
-        tx.unclaim(&claims[1..2], at(5), at(4)).await.unwrap();
+        unclaim_in(&mut tx, &claims[1..2], at(5), at(4)).await;
         tx.recover(at(6), at(5)).await.unwrap();
         tx.commit().await.unwrap();
         assert_eq!(bed.states().await, "paused 5, queued 1");

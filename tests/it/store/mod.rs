@@ -6,6 +6,7 @@ mod campaigns;
 mod cases;
 mod evidence;
 mod history;
+mod holds;
 mod incidents;
 mod ledger;
 mod outbox;

@@ -5,11 +5,11 @@ use division_bell::domain::delivery::{Outcome, Stage};
 use division_bell::domain::notice::NoticeKind;
 use division_bell::domain::{DeliveryId, Moment};
 use division_bell::store::{
-    Bounce, Claim, DeliveryDraft, DeliveryStory, Recovered, StoreError, TemplateId, ThreadState,
+    Bounce, DeliveryDraft, DeliveryStory, Recovered, StoreError, TemplateId, ThreadState,
     Undelivered,
 };
 
-use super::bed::{accepted, at, ended, mail};
+use super::bed::{Claim, accepted, at, claim_in, ended, mail, unclaim_in};
 use super::{Bed, both};
 
 fn bounce(claim: &Claim, action: &str) -> Bounce {
@@ -206,7 +206,7 @@ async fn a_claim_has_all_that_a_letter_is_made_from_and_its_attempt_is_written_d
                 one.first_attempt_at,
                 one.possible_duplicate
             ),
-            (at(2), 1, at(3), false)
+            (at(2), 0, None, false)
         );
         assert_eq!(
             (&one.zone[..], one.message_ids.clone()),
@@ -307,7 +307,7 @@ async fn what_one_attempt_means_for_the_next_is_what_was_decided() {
             if due.is_some() {
                 assert_eq!(bed.claim(1, at(8)).await, []);
                 let again = bed.claim(1, at(9)).await.remove(0).delivery;
-                assert_eq!((again.attempts, again.first_attempt_at), (2, at(3)));
+                assert_eq!((again.attempts, again.first_attempt_at), (1, Some(at(3))));
                 assert_eq!(
                     (again.queued_at, again.letter_hash),
                     (at(2), "letter-1".to_owned())
@@ -392,7 +392,8 @@ async fn a_lease_that_is_extended_does_not_run_out() {
             recovered,
             Recovered {
                 in_doubt: 1,
-                stopped: 0
+                stopped: 0,
+                unharmed: 0
             }
         );
         assert_eq!(bed.states().await, "leased 1, queued 1");
@@ -431,7 +432,8 @@ async fn what_was_in_flight_is_in_doubt_once_and_then_a_human_beings_decision() 
             recover(9, 5).await,
             Recovered {
                 in_doubt: 1,
-                stopped: 0
+                stopped: 0,
+                unharmed: 0
             }
         );
         assert_eq!(recover(9, 5).await, Recovered::default());
@@ -449,13 +451,14 @@ async fn what_was_in_flight_is_in_doubt_once_and_then_a_human_beings_decision() 
         assert!(again.delivery.possible_duplicate);
         assert_eq!(
             (again.delivery.attempts, again.delivery.first_attempt_at),
-            (2, at(3))
+            (1, Some(at(3)))
         );
         assert_eq!(
             recover(19, 15).await,
             Recovered {
                 in_doubt: 0,
-                stopped: 1
+                stopped: 1,
+                unharmed: 0
             }
         );
         assert_eq!(bed.states().await, "stopped 1");
@@ -527,10 +530,10 @@ async fn a_worker_that_was_taken_for_dead_cannot_speak_for_the_next() {
         assert!(matches!(lost, Err(StoreError::Lost { .. })), "{lost:?}");
         tx.rollback().await.unwrap();
         let mut tx = bed.tx().await;
-        tx.unclaim(std::slice::from_ref(&dead), at(6), at(6)).await.unwrap();
+        unclaim_in(&mut tx, std::slice::from_ref(&dead), at(6), at(6)).await;
         tx.commit().await.unwrap();
         let mut tx = bed.tx().await;
-        let lost = tx.stop_delivery(&dead, "x", at(6)).await;
+        let lost = tx.stop_delivery(dead.delivery.id, "x", at(6)).await;
         assert!(matches!(lost, Err(StoreError::Lost { .. })), "{lost:?}");
         tx.rollback().await.unwrap();
         assert_eq!(bed.states().await, "leased 1");
@@ -548,9 +551,9 @@ async fn what_is_given_back_was_never_tried() {
         let (_, cases) = bed.running(1).await;
         let claims = bed.claim(1, at(3)).await;
         let mut tx = bed.tx().await;
-        tx.unclaim(&claims, at(7), at(4)).await.unwrap();
-        tx.unclaim(&claims, at(8), at(4)).await.unwrap();
-        tx.unclaim(&[], at(8), at(4)).await.unwrap();
+        unclaim_in(&mut tx, &claims, at(7), at(4)).await;
+        unclaim_in(&mut tx, &claims, at(8), at(4)).await;
+        unclaim_in(&mut tx, &[], at(8), at(4)).await;
         tx.commit().await.unwrap();
         let story = bed.read().await.stories(cases[0]).await.unwrap().remove(0);
         assert_eq!(
@@ -562,7 +565,7 @@ async fn what_is_given_back_was_never_tried() {
             [(at(3), Some(at(4)), Some("not_started"), None, None, None)]
         );
         let again = bed.claim(1, at(7)).await.remove(0);
-        assert_eq!(again.delivery.attempts, 1);
+        assert_eq!(again.delivery.attempts, 0);
     })
     .await;
 }
@@ -571,9 +574,9 @@ async fn what_is_given_back_was_never_tried() {
 async fn a_letter_that_cannot_be_written_stops_and_says_why() {
     both(async |bed| {
         let (_, cases) = bed.running(1).await;
-        let claim = bed.claim(1, at(3)).await.remove(0);
         let mut tx = bed.tx().await;
-        tx.stop_delivery(&claim, "the letter cannot be written", at(4))
+        let leased = tx.claim(1, "w", at(9), at(3)).await.unwrap().remove(0);
+        tx.stop_delivery(leased.id, "the letter cannot be written", at(4))
             .await
             .unwrap();
         tx.commit().await.unwrap();
@@ -582,7 +585,7 @@ async fn a_letter_that_cannot_be_written_stops_and_says_why() {
         let why = Some("the letter cannot be written");
         assert_eq!(
             tried(&story),
-            [(at(3), Some(at(4)), Some("not_started"), None, None, why)]
+            [(at(4), Some(at(4)), Some("not_started"), None, None, why)]
         );
         assert_eq!(bed.case(cases[0]).await.state, CaseState::Open);
     })
@@ -728,7 +731,7 @@ async fn a_queue_that_is_rolled_back_was_never_queued() {
         tx.queue(&drafts, at(2)).await.unwrap();
         tx.commit().await.unwrap();
         let mut tx = bed.tx().await;
-        assert_eq!(tx.claim(9, "one", at(9), at(3)).await.unwrap().len(), 2);
+        assert_eq!(claim_in(&mut tx, 9, "one", at(9), at(3)).await.len(), 2);
         drop(tx);
         assert_eq!(bed.states().await, "queued 2");
         assert_eq!(bed.count("SELECT COUNT(*) FROM attempts").await, 0);
@@ -751,6 +754,79 @@ async fn ten_thousand_letters_are_queued_claimed_and_recorded() {
                 .await,
             10_000
         );
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_was_leased_and_not_begun_is_in_no_doubt_after_a_crash() {
+    both(async |bed| {
+        bed.running(3).await;
+        let mut tx = bed.tx().await;
+        let leased = tx.claim(3, "dead", at(4), at(3)).await.unwrap();
+        let wanted = [(leased[0].id, leased[0].thread)];
+        let begun = tx.begin_attempts(&wanted, "dead", at(3)).await.unwrap();
+        assert_eq!(begun.len(), 1);
+        assert_eq!(tx.begin_attempts(&[], "dead", at(3)).await.unwrap(), []);
+        // Nobody begins what another has leased.
+        let theirs = [(leased[1].id, leased[1].thread)];
+        assert_eq!(
+            tx.begin_attempts(&theirs, "alive", at(3)).await.unwrap(),
+            []
+        );
+        tx.commit().await.unwrap();
+        let mut tx = bed.tx().await;
+        let recovered = tx.recover(at(9), at(5)).await.unwrap();
+        tx.commit().await.unwrap();
+        let expected = Recovered {
+            in_doubt: 1,
+            stopped: 0,
+            unharmed: 2,
+        };
+        assert_eq!(recovered, expected);
+        assert_eq!(bed.states().await, "queued 3");
+        let marked = "SELECT COUNT(*) FROM deliveries WHERE possible_duplicate";
+        assert_eq!(bed.count(marked).await, 1);
+        assert_eq!(bed.claim(9, at(5)).await.len(), 2, "the one in doubt waits");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_changed_since_it_was_leased_is_not_begun() {
+    both(async |bed| {
+        let (campaign, cases) = bed.running(2).await;
+        let mut tx = bed.tx().await;
+        let leased = tx.claim(2, "w", at(9), at(3)).await.unwrap();
+        let wanted: Vec<_> = leased.iter().map(|one| (one.id, one.thread)).collect();
+        tx.withdraw_case(cases[0], "a mistake", "ann", at(3))
+            .await
+            .unwrap();
+        let begun = tx.begin_attempts(&wanted, "w", at(3)).await.unwrap();
+        assert_eq!(begun.len(), 1, "nobody is told about a case that is closed");
+        tx.rollback().await.unwrap();
+        let mut tx = bed.tx().await;
+        tx.claim(2, "w", at(9), at(3)).await.unwrap();
+        tx.commit().await.unwrap();
+        let mut tx = bed.tx().await;
+        let running = [division_bell::domain::campaign::CampaignState::Running];
+        let paused = division_bell::domain::campaign::CampaignState::Paused;
+        tx.move_campaign(campaign.id, &running, paused, "ann", None, at(3))
+            .await
+            .unwrap();
+        assert_eq!(tx.begin_attempts(&wanted, "w", at(3)).await.unwrap(), []);
+        let given: Vec<_> = leased
+            .iter()
+            .map(|one| division_bell::store::GivenBack {
+                delivery: one.id,
+                thread: one.thread,
+                attempt: None,
+                due_at: None,
+            })
+            .collect();
+        tx.give_back(&given, "w", at(3)).await.unwrap();
+        tx.commit().await.unwrap();
+        assert_eq!(bed.states().await, "paused 2");
     })
     .await;
 }

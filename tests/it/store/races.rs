@@ -10,7 +10,7 @@ use division_bell::domain::delivery::Outcome;
 use division_bell::domain::notice::NoticeKind;
 use division_bell::store::{Finished, Recovered, Store, StoreError, ThreadState, Tx, Undelivered};
 
-use super::bed::{accepted, at, ended, started};
+use super::bed::{accepted, at, claim_in, ended, started};
 use super::{Bed, both};
 use crate::support::{PATIENCE, count};
 
@@ -48,10 +48,8 @@ async fn many_claimers_never_get_the_same_delivery() {
                     let mut mine: Vec<DeliveryId> = Vec::new();
                     loop {
                         let mut tx = store.begin().await.unwrap();
-                        let claims = tx
-                            .claim(7, &format!("worker-{n}"), at(9), at(3))
-                            .await
-                            .unwrap();
+                        let claims =
+                            claim_in(&mut tx, 7, &format!("worker-{n}"), at(9), at(3)).await;
                         assert!(claims.len() <= 7, "{} were claimed", claims.len());
                         let finished: Vec<Finished> =
                             claims.iter().map(|claim| accepted(claim, at(3))).collect();
@@ -90,7 +88,7 @@ async fn a_claimer_steps_around_what_another_is_claiming() {
             return;
         };
         let mut one = bed.tx().await;
-        let first = one.claim(3, "one", at(9), at(3)).await.unwrap();
+        let first = claim_in(&mut one, 3, "one", at(9), at(3)).await;
         let second = bed.claim(9, at(3)).await;
         one.commit().await.unwrap();
         assert_eq!((first.len(), second.len()), (3, 2));
@@ -122,7 +120,8 @@ async fn two_who_recover_at_once_doubt_once() {
             first,
             Recovered {
                 in_doubt: 2,
-                stopped: 0
+                stopped: 0,
+                unharmed: 0
             }
         );
         assert_eq!(second, Recovered::default());
@@ -361,7 +360,7 @@ async fn workers_that_claim_record_pause_and_recover_at_once_lose_no_letter() {
                 for round in 0..12_i64 {
                     let now = at(3).plus(TimeDelta::minutes(10 * round));
                     let mut tx = store.begin().await.unwrap();
-                    let claims = tx.claim(5, &format!("worker-{n}"), now.plus(TimeDelta::minutes(30)), now).await.unwrap();
+                    let claims = claim_in(&mut tx, 5, &format!("worker-{n}"), now.plus(TimeDelta::minutes(30)), now).await;
                     tx.commit().await.unwrap();
                     for (nth, claim) in claims.iter().enumerate() {
                         let finished = match (nth as i64 + round + n) % 4 {

@@ -6,7 +6,7 @@ use division_bell::domain::identity::{Key, KeyKind, LookupKind};
 use division_bell::domain::person::DirectoryEntry;
 use division_bell::store::{Bounce, DeliveryDraft, FindingDraft, NewAudit, ThreadState};
 
-use super::bed::{accepted, at, entry, lookup, mail, realm, thread};
+use super::bed::{accepted, at, claim_in, entry, lookup, mail, realm, thread};
 use super::both;
 
 /// Everything but U+0000, which no text of ours can hold: the readers drop control characters, and PostgreSQL has none.
@@ -190,7 +190,7 @@ async fn campaigns_and_letters_may_hold_any_text() {
             );
             assert_eq!(tx.queue(&[draft], at(2)).await.unwrap(), 0);
         }
-        let claims = tx.claim(100, "worker'", at(2), at(1)).await.unwrap();
+        let claims = claim_in(&mut tx, 100, "worker'", at(2), at(1)).await;
         assert_eq!(claims.len(), TEXTS.len());
         for claim in &claims {
             let text = TEXTS

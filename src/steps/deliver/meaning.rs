@@ -1,0 +1,102 @@
+//! What an attempt means: for its delivery, for the relay, for the text, and for whoever is to act.
+
+use std::collections::HashMap;
+
+use super::describe;
+use crate::app::App;
+use crate::channels::Sent;
+use crate::domain::Moment;
+use crate::domain::case::CaseState;
+use crate::domain::delivery::{Answer, Next, Outcome, Tried};
+use crate::domain::notice::NoticeKind;
+use crate::store::{Begun, Delivery, Finished, TaskKind, Tx, Undelivered};
+
+/// An attempt that has ended.
+pub(super) struct Ended<'a> {
+    pub(super) delivery: &'a Delivery,
+    pub(super) begun: Begun,
+    pub(super) sent: &'a Sent,
+    pub(super) at: Moment,
+}
+
+/// What it means for its delivery.
+pub(super) fn finish(app: &App, ended: &Ended<'_>) -> Finished {
+    let Ended {
+        delivery,
+        begun,
+        sent,
+        at,
+    } = *ended;
+    let doubts =
+        u32::from(delivery.possible_duplicate) + u32::from(sent.outcome == Outcome::InDoubt);
+    let tried = Tried {
+        delivery: delivery.id,
+        attempts: u32::try_from(delivery.attempts)
+            .unwrap_or(u32::MAX)
+            .saturating_add(1),
+        doubts,
+        first_at: delivery.first_attempt_at.unwrap_or(begun.started_at),
+    };
+    let then = match (sent.outcome, app.retries.next(&tried, sent.outcome, at)) {
+        (Outcome::Accepted, _) => Undelivered::No,
+        (Outcome::FailRecipient, _) => Undelivered::Refused,
+        // The text is held, and with it this letter: nobody is marked as failed for what a template says.
+        (Outcome::FailMessage, _) => Undelivered::Again(at),
+        (_, Next::At(at)) => Undelivered::Again(at),
+        (_, Next::Expired) => Undelivered::Expired,
+        (_, Next::Stop) => Undelivered::Stopped,
+    };
+    let (code, reply) = match &sent.answer {
+        Answer::Reply(reply) => (Some(reply.code), Some(reply.text.clone())),
+        Answer::Lost | Answer::TimedOut | Answer::Tls | Answer::Garbled => {
+            (None, Some(describe(sent)))
+        }
+    };
+    Finished {
+        delivery: delivery.id,
+        thread: delivery.thread,
+        kind: delivery.kind,
+        attempt: begun.attempt,
+        started_at: begun.started_at,
+        ended_at: at,
+        outcome: sent.outcome,
+        stage: sent.stage,
+        code,
+        reply,
+        then,
+    }
+}
+
+/// Whom no letter reaches is reached by a human being: the address is wrong, time is up, or a doubt must be decided.
+pub(super) async fn work_of(tx: &mut Tx, records: &[Finished], now: Moment) -> anyhow::Result<()> {
+    let mut reasons: HashMap<i64, (TaskKind, &'static str)> = HashMap::new();
+    for record in records
+        .iter()
+        .filter(|record| record.kind != NoticeKind::Done)
+    {
+        match record.then {
+            Undelivered::Refused => reasons.insert(record.thread, (TaskKind::Reach, "refused")),
+            Undelivered::Expired => {
+                reasons.insert(record.thread, (TaskKind::Reach, "undeliverable"))
+            }
+            Undelivered::Stopped => reasons.insert(record.thread, (TaskKind::Decide, "in_doubt")),
+            Undelivered::No | Undelivered::Again(_) => None,
+        };
+    }
+    if reasons.is_empty() {
+        return Ok(());
+    }
+    let threads: Vec<i64> = reasons.keys().copied().collect();
+    let cases = tx.open_cases_of(&threads).await?;
+    let tasks: Vec<_> = cases
+        .iter()
+        .filter(|case| matches!(case.state, CaseState::Open))
+        .filter_map(|case| {
+            reasons
+                .get(&case.thread?)
+                .map(|(kind, why)| (case.id, *kind, *why, None))
+        })
+        .collect();
+    tx.open_tasks(&tasks, now).await?;
+    Ok(())
+}

@@ -1,0 +1,79 @@
+//! Doubts that a human being decides: a letter that was in doubt twice, and is sent by itself no more.
+
+use super::{StoreError, Tx, expect_one, ids, on, on_set};
+use crate::domain::{DeliveryId, Moment};
+
+/// What a human being says of a letter in doubt.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Verdict {
+    /// It did arrive: the relay's log or its reader says so.
+    Arrived,
+    /// Send it once more, the same bytes.
+    Again,
+}
+
+impl Verdict {
+    const fn act(self) -> &'static str {
+        match self {
+            Self::Arrived => "delivery.arrived",
+            Self::Again => "delivery.again",
+        }
+    }
+}
+
+impl Tx {
+    /// Decides about a letter that was stopped in doubt; who did, and why, is in the ledger. Its task is done.
+    pub async fn decide_doubt(
+        &mut self,
+        id: DeliveryId,
+        verdict: Verdict,
+        by: &str,
+        reason: &str,
+        now: Moment,
+    ) -> Result<(), StoreError> {
+        let changed = match verdict {
+            Verdict::Arrived => {
+                on!(self, db => sqlx::query("UPDATE deliveries SET state = 'accepted', ended_at = $2 WHERE id = $1 AND state = 'stopped' AND possible_duplicate")
+                    .bind(id.0).bind(now.micros()).execute(db).await.map(|done| done.rows_affected()))?
+            }
+            Verdict::Again => {
+                on!(self, db => sqlx::query("UPDATE deliveries SET state = 'queued', due_at = $2, ended_at = NULL WHERE id = $1 AND state = 'stopped' AND possible_duplicate")
+                    .bind(id.0).bind(now.micros()).execute(db).await.map(|done| done.rows_affected()))?
+            }
+        };
+        expect_one(changed, "deliveries", id.0)?;
+        let detail = serde_json::to_string(&serde_json::json!({ "reason": reason }))?;
+        let thing = format!("delivery:{id}");
+        self.note(now, by, verdict.act(), Some(&thing), Some(&detail))
+            .await?;
+        let (thread,): (i64,) = on!(self, db => sqlx::query_as("SELECT thread_id FROM deliveries WHERE id = $1").bind(id.0).fetch_one(db).await)?;
+        on!(self, db => sqlx::query("UPDATE tasks SET done_at = $2, done_by = $3 WHERE kind = 'decide' AND done_at IS NULL AND case_id IN (SELECT id FROM cases WHERE thread_id = $1)")
+            .bind(thread).bind(now.micros()).bind(by).execute(db).await.map(|_| ()))?;
+        if verdict == Verdict::Arrived {
+            self.note_arrived(id, thread, now).await?;
+        }
+        Ok(())
+    }
+
+    /// Whoever was told by it for the first time becomes notified.
+    async fn note_arrived(
+        &mut self,
+        id: DeliveryId,
+        thread: i64,
+        now: Moment,
+    ) -> Result<(), StoreError> {
+        let (kind,): (String,) = on!(self, db => sqlx::query_as("SELECT kind FROM deliveries WHERE id = $1").bind(id.0).fetch_one(db).await)?;
+        if !kind.starts_with("notice.") || kind == "notice.done" {
+            return Ok(());
+        }
+        let detail = format!("{{\"kind\":\"{kind}\",\"delivery\":{id}}}");
+        on_set!(
+            self, &ids([thread]), [id bigint],
+            "INSERT INTO ledger (at, actor, act, case_id, effective_at, detail) SELECT $2, 'bell', 'case.notified', c.id, $2, $3 FROM d JOIN cases c ON c.thread_id = d.id AND c.state = 'open'",
+            sqlx::query, |query, db| query.bind(now.micros()).bind(&detail).execute(db).await.map(|_| ())
+        )?;
+        on!(self, db => sqlx::query("UPDATE cases SET state = 'notified', notice_at = COALESCE(notice_at, $2), not_reached = NULL WHERE thread_id = $1 AND state = 'open'")
+            .bind(thread).bind(now.micros()).execute(db).await.map(|_| ()))?;
+        Ok(())
+    }
+}
