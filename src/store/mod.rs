@@ -15,6 +15,7 @@ mod ledger;
 mod open;
 mod outbox;
 mod people;
+mod rates;
 mod runs;
 mod stories;
 mod tasks;
@@ -33,6 +34,7 @@ pub use outbox::{
     Bounce, Claim, Delivery, DeliveryDraft, Finished, Following, Recovered, TemplateId, Undelivered,
 };
 pub use people::{AccountFacts, DirectoryChange, Known, PersonFacts, SyncCounts};
+pub use rates::{Gone, Waiting};
 pub use runs::{Claimed, Run};
 pub use stories::{Attempt, DeliveryStory};
 pub use tasks::{Task, TaskKind};

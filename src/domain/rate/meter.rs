@@ -106,6 +106,13 @@ impl Meter {
         usize::try_from(room).map_or(most, |room| room.min(most))
     }
 
+    /// How many letters that are not urgent the relay's 24 hours have room for now; none if they are not limited.
+    pub fn left_today(&self, now: Moment) -> Option<u64> {
+        let window = self.relay.window?;
+        let left = window.ordinary - self.relay.counted(now);
+        Some(u64::try_from(left).unwrap_or(0))
+    }
+
     /// Takes back a letter that was counted at `taken_at` and did not go. The pace stays as it is: the relay was asked.
     pub fn give_back(&mut self, taken_at: Moment, letter: &Asked<'_>) {
         self.count(taken_at, letter, -1);
@@ -326,7 +333,7 @@ impl Gauge {
             window,
             buckets: VecDeque::new(),
             total: 0,
-            free_at: Moment::from_micros(i64::MIN),
+            free_at: Moment::from_micros(0),
         }
     }
 

@@ -12,6 +12,7 @@ mod outbox;
 mod people;
 mod plans;
 mod races;
+mod rates;
 mod runs;
 mod texts;
 
