@@ -23,7 +23,7 @@ pub use meter::Meter;
 pub use preset::Preset;
 pub use quiet::{is_urgent, release};
 pub use throttle::{Throttle, Word};
-pub use words::span_in_words;
+pub use words::{span_in_words, when};
 
 /// One minute, in microseconds.
 const MINUTE: i64 = 60_000_000;

@@ -34,6 +34,8 @@ pub struct Batch {
     pub due_at: Moment,
     /// How many.
     pub letters: u64,
+    /// Whether they are asked about; others only take their place among them.
+    pub is_asked: bool,
 }
 
 /// What is to be foreseen.
@@ -79,7 +81,7 @@ pub struct Expected {
 pub fn forecast(asked: &Forecast<'_>, now: Moment) -> Expected {
     let mut play = Play::new(asked, now);
     let until = now.plus(HORIZON);
-    while !play.lines.is_empty() && play.now < until {
+    while play.lines.iter().any(|line| line.batch.is_asked) && play.now < until {
         play.round();
     }
     play.expected()
@@ -145,7 +147,11 @@ struct Play<'a> {
 impl<'a> Play<'a> {
     fn new(asked: &Forecast<'a>, now: Moment) -> Self {
         let mut shares: Vec<Share> = Vec::new();
-        for batch in asked.batches.iter().filter(|batch| batch.letters > 0) {
+        for batch in asked
+            .batches
+            .iter()
+            .filter(|batch| batch.is_asked && batch.letters > 0)
+        {
             match shares.iter_mut().find(|share| share.kind == batch.kind) {
                 Some(share) => share.letters += batch.letters,
                 None => shares.push(Share {
@@ -241,11 +247,15 @@ impl<'a> Play<'a> {
         if letters == 0 {
             return;
         }
+        let (first, _) = self.meter.opens(self.now, &line.letter);
         let (last, why) = self.meter.spend(self.now, &line.letter, letters);
         line.left -= letters;
+        if !line.batch.is_asked {
+            return;
+        }
         let (kind, is_done) = (line.batch.kind, line.left == 0);
         *self.per_day.entry(self.today.0).or_default() += letters;
-        self.begins.get_or_insert(self.now);
+        self.begins = Some(self.begins.map_or(first, |known| known.min(first)));
         self.ends = self.ends.max(Some(last));
         if let Some(share) = self
             .shares
@@ -271,6 +281,7 @@ impl<'a> Play<'a> {
 
     fn expected(mut self) -> Expected {
         // What is not gone has no end, and neither has its kind.
+        self.lines.retain(|line| line.batch.is_asked);
         for line in &self.lines {
             for share in &mut self.shares {
                 if share.kind == line.batch.kind {

@@ -2,9 +2,10 @@
 
 use chrono::{Datelike, TimeDelta};
 
-use super::{Expected, Rates};
+use super::{Expected, Meter, Rates, Why};
 use crate::domain::calendar::Calendar;
 use crate::domain::moment::Moment;
+use crate::domain::notice::NoticeKind;
 use crate::domain::report::cell::grouped;
 
 impl Rates {
@@ -27,31 +28,104 @@ impl Rates {
 
 impl Expected {
     /// One line: `9,000 people at 30 a minute: 5 h, done Tuesday 14:10`. `what` is counted, as in "people". Times are the
-    /// site's.
+    /// site's. Where nothing is limited it is the relay that decides how long they take, and only their beginning is told.
     pub fn words(&self, what: &str, rates: &Rates, calendar: &Calendar, now: Moment) -> String {
-        let mut text = format!("{} {what}", grouped(self.letters));
-        match rates.words() {
-            Some(rates) => text.push_str(&format!(" at {rates}: ")),
-            None => text.push_str(" as fast as the relay takes them: "),
+        let many = format!("{} {what}", grouped(self.letters));
+        let said = |at| when(calendar, at, now);
+        let (begins, ends) = match (self.begins, self.ends) {
+            (Some(begins), Some(ends)) => (begins, ends),
+            (Some(_), None) => return format!("{many}: not all are gone within ten years"),
+            (None, _) => return format!("{many}: nothing goes within ten years"),
+        };
+        let Some(rates) = rates.words() else {
+            let last = match ends > begins {
+                true => format!(", the last from {}", said(ends)),
+                false => String::new(),
+            };
+            return format!(
+                "{many} as fast as the relay takes them, from {}{last}",
+                said(begins)
+            );
+        };
+        let span = span_in_words(ends.since(begins));
+        let from = match begins > now {
+            true => format!(", from {}", said(begins)),
+            false => String::new(),
+        };
+        format!("{many} at {rates}: {span}{from}, done {}", said(ends))
+    }
+}
+
+impl Expected {
+    /// What an approver should think about before these letters go. `staff` is how many readers a staff-wide notice has,
+    /// and `deadlines` the first deadline that letters of a kind will name.
+    pub fn warnings(
+        &self,
+        meter: &Meter,
+        staff: u64,
+        deadlines: &[(NoticeKind, Moment)],
+        calendar: &Calendar,
+        now: Moment,
+    ) -> Vec<String> {
+        let mut warnings = Vec::new();
+        if self.begins.is_some() && self.ends.is_none() {
+            warnings
+                .push("these letters are not gone within ten years: raise the limits".to_owned());
+        } else if self.per_day.len() > 1 {
+            warnings.push(self.more_than_a_day());
+        } else if let Some(left) = meter.left_today(now)
+            && self.letters > 0
+            && self.letters + staff > left
+        {
+            warnings.push(format!(
+                "a notice to all {} staff does not fit into the same day: the relay has room for {} more in 24 hours, and these are {}",
+                grouped(staff),
+                grouped(left),
+                grouped(self.letters)
+            ));
         }
-        match (self.begins, self.ends) {
-            (Some(begins), Some(ends)) => {
-                text.push_str(&span_in_words(ends.since(begins)));
-                if begins > now {
-                    text.push_str(&format!(", from {}", when(calendar, begins, now)));
-                }
-                text.push_str(&format!(", done {}", when(calendar, ends, now)));
+        for (kind, deadline) in deadlines {
+            let last = self.shares.iter().find(|share| share.kind == *kind);
+            if let Some(last) = last.and_then(|share| share.last_at)
+                && last >= *deadline
+            {
+                warnings.push(format!(
+                    "the last {kind} goes {}, and the deadline in these letters begins at {}: raise the pace, or give more days",
+                    when(calendar, last, now),
+                    when(calendar, *deadline, now)
+                ));
             }
-            (Some(_), None) => text.push_str("not done within ten years"),
-            (None, _) => text.push_str("nothing goes within ten years"),
         }
-        text
+        warnings
+    }
+
+    fn more_than_a_day(&self) -> String {
+        let shown = 3;
+        let mut days: Vec<String> = self
+            .per_day
+            .iter()
+            .take(shown)
+            .map(|(date, letters)| format!("{} on {}", grouped(*letters), date.format("%-d %B")))
+            .collect();
+        if self.per_day.len() > shown {
+            days.push(format!(
+                "the rest on {} more days",
+                self.per_day.len() - shown
+            ));
+        }
+        format!("these letters do not fit into one day: {}", days.join(", "))
+    }
+
+    /// What bounds them, in words; none if nothing does.
+    pub fn bound(&self) -> Option<String> {
+        self.bound_by
+            .map(|why: Why| format!("bound by {}", why.text()))
     }
 }
 
 /// A local moment as one says it: the day of the week within six days, the date beyond; minutes rounded up, so that what is
 /// said to be done is done.
-pub(super) fn when(calendar: &Calendar, at: Moment, now: Moment) -> String {
+pub fn when(calendar: &Calendar, at: Moment, now: Moment) -> String {
     let local = calendar.local(at.plus(TimeDelta::microseconds(super::MINUTE - 1)));
     let today = calendar.local(now);
     let days = (local.date() - today.date()).num_days();

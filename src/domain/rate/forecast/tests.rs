@@ -29,6 +29,7 @@ fn batch(kind: NoticeKind, letters: u64) -> Batch {
         domain: String::new(),
         due_at: Moment::from_micros(0),
         letters,
+        is_asked: true,
     }
 }
 
@@ -178,7 +179,7 @@ fn at_night_everything_but_the_urgent_waits_for_the_morning() {
     assert_eq!(alone.bound_by, None);
     assert_eq!(
         alone.words("people", &Rates::default(), &london(), at(now)),
-        "10 people as fast as the relay takes them: under a minute, from Wednesday 07:00, done Wednesday 07:00"
+        "10 people as fast as the relay takes them, from Wednesday 07:00"
     );
 }
 
@@ -258,15 +259,39 @@ fn a_slow_domain_is_late_and_holds_up_no_other() {
 }
 
 #[test]
+fn letters_that_are_not_asked_about_take_their_place() {
+    let ahead = Batch {
+        is_asked: false,
+        ..batch(NoticeKind::Breached, 600)
+    };
+    let behind = Batch {
+        is_asked: false,
+        ..batch(NoticeKind::Done, 600)
+    };
+    let all = [ahead, batch(NoticeKind::Weak, 60), behind];
+    let expected = foresee(&all, &paced(60), &london(), "2026-03-03T09:00:00Z");
+    assert_eq!((expected.letters, expected.shares.len()), (60, 1));
+    assert_eq!(expected.begins, Some(at("2026-03-03T09:10:00Z")));
+    assert_eq!(expected.ends, Some(at("2026-03-03T09:10:59Z")));
+    assert_eq!(days(&expected), [("2026-03-03".to_owned(), 60)]);
+}
+
+#[test]
 fn readers_in_another_zone_have_their_own_morning() {
     let there = Batch {
         zone: America::Los_Angeles,
         ..batch(NoticeKind::Weak, 5)
     };
     let both = [batch(NoticeKind::Weak, 5), there];
-    let expected = foresee(&both, &paced(60), &london(), "2026-03-03T09:00:00Z");
-    assert_eq!(expected.begins, Some(at("2026-03-03T09:00:00Z")));
+    let now = "2026-03-03T09:00:00Z";
+    let expected = foresee(&both, &paced(60), &london(), now);
+    assert_eq!(expected.begins, Some(at(now)));
     assert_eq!(expected.ends, Some(at("2026-03-03T15:00:04Z")));
+    let unlimited = foresee(&both, &Rates::default(), &london(), now);
+    assert_eq!(
+        unlimited.words("people", &Rates::default(), &london(), at(now)),
+        "10 people as fast as the relay takes them, from Tuesday 09:00, the last from Tuesday 15:00"
+    );
     assert_eq!(days(&expected), [("2026-03-03".to_owned(), 10)]);
 }
 
