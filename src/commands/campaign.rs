@@ -3,7 +3,7 @@
 use super::{Said, operator};
 use crate::app::App;
 use crate::cli::{Campaign as Command, Cli};
-use crate::steps::{campaign, plan};
+use crate::steps::{campaign, pace, plan};
 use crate::store::Campaign;
 
 pub(super) async fn run(cli: &Cli, app: &App, command: &Command) -> anyhow::Result<Said> {
@@ -50,6 +50,10 @@ pub(super) async fn run(cli: &Cli, app: &App, command: &Command) -> anyhow::Resu
                 line(&found),
                 found.content_hash
             );
+            let pace = pace::pace(app, &mut tx, &found).await?;
+            for line in &pace.in_words {
+                text.push_str(&format!("\n  {line}"));
+            }
             for (state, count) in &states {
                 text.push_str(&format!("\n  {count:>7}  deliveries {state}"));
             }
@@ -59,7 +63,7 @@ pub(super) async fn run(cli: &Cli, app: &App, command: &Command) -> anyhow::Resu
                 .collect();
             Ok(Said::words(
                 text,
-                serde_json::json!({ "campaign": found, "reset": done, "cases": cases, "deliveries": deliveries }),
+                serde_json::json!({ "campaign": found, "reset": done, "cases": cases, "deliveries": deliveries, "pace": pace }),
             ))
         }
         Command::Approve { id } => told(&campaign::approve(app, *id, &operator(cli, app)?).await?),

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::errors::quoted;
 use super::hashed;
+use super::rates::{self, RelayRates};
 use super::secret::{PASSWORD, secret};
 use super::section::{Parsed, Read, Section, Told, Value};
 use super::values::{address, choice, domain, duration, host, is_loopback, line, number, path};
@@ -114,6 +115,8 @@ pub struct Relay {
     pub way: RelayWay,
     /// Connections at once, 1 to 64.
     pub connections: u16,
+    /// How fast letters leave.
+    pub rates: RelayRates,
     /// How many letters can be in doubt after a crash, 1 to 1024.
     pub doubt_window: u16,
     /// Letters on one connection before it is opened anew.
@@ -195,7 +198,7 @@ const WAYS: &[(&str, Way)] = &[("smtp", Way::Smtp), ("folder", Way::Folder)];
 fn relay(mail: &Section<'_>) -> Read<Relay> {
     let own = mail.required_section("relay");
     let way = way(&own);
-    let connections = own.or("connections", number("number of connections", 1..=64), 4);
+    let rates = rates::relay(&own);
     let doubt_window = own.or("doubt_window", number("number of letters", 1..=1024), 64);
     let messages_per_connection = own.or(
         "messages_per_connection",
@@ -209,9 +212,11 @@ fn relay(mail: &Section<'_>) -> Read<Relay> {
     );
     let timeouts = timeouts(&own);
     own.finish()?;
+    let rates = rates?;
     Ok(Relay {
         way: way?,
-        connections: connections?,
+        connections: rates.connections,
+        rates,
         doubt_window: doubt_window?,
         messages_per_connection: messages_per_connection?,
         connection_age: Duration::from_secs(seconds_per_connection?.into()),

@@ -10,6 +10,7 @@ mod hashed;
 mod inputs;
 mod mail;
 mod organisation;
+mod rates;
 mod records;
 mod secret;
 mod section;
@@ -37,6 +38,7 @@ pub use self::inputs::{
 };
 pub use self::mail::{Mail, Relay, RelayWay, Sensitivity, Smtp, Timeouts, Tls};
 pub use self::organisation::{Campaign, Operator, Organisation, Role, Texts};
+pub use self::rates::{HelpDesk, RelayRates};
 pub use self::records::{LEVEL_VARIABLE, Log, LogFormat, Report, Retention};
 pub use self::timetable::{Calendar, CronLine, LadderOverride, Ladders, Schedule};
 

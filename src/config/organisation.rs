@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::errors::quoted;
 use super::hashed;
+use super::rates::{self, HelpDesk};
 use super::section::{Parsed, Read, Section, Value};
 use super::values::{DAY, choice, delta, line, zone};
 
@@ -225,6 +226,8 @@ pub struct Campaign {
     /// How long before the first notice the announcement has to be out.
     #[serde(serialize_with = "hashed::delta")]
     pub announce_lead: TimeDelta,
+    /// What the help desk bears.
+    pub help_desk: HelpDesk,
 }
 
 pub(super) fn campaign(root: &Section<'_>) -> Read<Campaign> {
@@ -235,10 +238,12 @@ pub(super) fn campaign(root: &Section<'_>) -> Read<Campaign> {
         delta(Duration::ZERO, 7 * DAY),
         TimeDelta::minutes(15),
     );
+    let help_desk = rates::help_desk(&own);
     own.finish()?;
     Ok(Campaign {
         reference_prefix: reference_prefix?,
         announce_lead: announce_lead?,
+        help_desk: help_desk?,
     })
 }
 

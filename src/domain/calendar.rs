@@ -184,17 +184,26 @@ impl Calendar {
     /// `now` if it lies in the send window of a working day, else the next opening. If there is none within ten years
     /// the answer lies beyond them: a strange calendar keeps silent rather than sends at night.
     pub fn next_sendable(&self, now: Moment) -> Moment {
+        self.send_window(now).map_or_else(
+            || now.plus(TimeDelta::days(i64::from(SEARCH_DAYS))),
+            |(start, _)| now.max(start),
+        )
+    }
+
+    /// The send window that `now` lies in, else the next one: its opening, and its end, at which nothing is sent any more.
+    /// None if there is none within ten years.
+    pub fn send_window(&self, now: Moment) -> Option<(Moment, Moment)> {
         let mut day = Some(self.local(now).date());
         for _ in 0..SEARCH_DAYS {
-            let Some(date) = day else { break };
+            let date = day?;
             if let Some((start, end)) = self.window(date)
                 && now < end
             {
-                return now.max(start);
+                return Some((start, end));
             }
             day = date.succ_opt();
         }
-        now.plus(TimeDelta::days(i64::from(SEARCH_DAYS)))
+        None
     }
 
     /// `at` local time on the `n`-th working day after the local day of `from`. `n` of zero is that day itself, or the

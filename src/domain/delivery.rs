@@ -7,6 +7,7 @@ mod ruling;
 use serde::{Deserialize, Serialize};
 
 pub use reply::{Reply, masked};
+pub(in crate::domain) use retries::scattered;
 pub use retries::{Next, Retries, Tried};
 pub use ruling::{Cause, Ruling, outcome, ruling};
 

@@ -19,6 +19,7 @@ pub mod moment;
 pub mod notice;
 pub mod person;
 pub mod policy;
+pub mod rate;
 pub mod report;
 pub mod survival;
 

@@ -199,23 +199,54 @@ pub fn decide(reader: Option<&Reader>, cases: &[Tellable], now: Moment) -> Decis
     }
 }
 
-/// Who is told first: the severest category, first notices before reminders, thanks last. Smaller goes first.
-pub const fn priority(category: Category, kind: NoticeKind) -> i64 {
-    let category = match category {
-        Category::Compromised => 0,
-        Category::Breached => 1,
-        Category::Attacked => 2,
-        Category::Weak => 3,
-    };
-    match kind {
-        NoticeKind::Compromised
-        | NoticeKind::Breached
-        | NoticeKind::Attacked
-        | NoticeKind::Weak => category,
-        NoticeKind::ReminderFinal => 10 + category,
-        NoticeKind::Reminder1 | NoticeKind::Reminder2 => 20 + category,
-        NoticeKind::Done => 30,
+/// What goes before what: compromised accounts, then what is said about an incident or about access,
+/// then managers, then first notices by category, then reminders, then thanks. Gaps are for kinds to come.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Urgency {
+    /// About a compromised account.
+    Compromised = 0,
+    /// About an incident, or access that was taken or given back.
+    IncidentOrAccess = 10,
+    /// To a manager.
+    Escalation = 20,
+    /// First notice, breached.
+    FirstBreached = 30,
+    /// First notice, attacked.
+    FirstAttacked = 31,
+    /// First notice, weak.
+    FirstWeak = 32,
+    /// The last reminder before the deadline.
+    FinalReminder = 40,
+    /// Any other reminder.
+    Reminder = 50,
+    /// Thanks.
+    Thanks = 60,
+}
+
+impl Urgency {
+    /// The class of a letter.
+    pub const fn of(category: Category, kind: NoticeKind) -> Self {
+        match (kind, category) {
+            (NoticeKind::Done, _) => Self::Thanks,
+            (NoticeKind::Compromised, _) | (_, Category::Compromised) => Self::Compromised,
+            (NoticeKind::Breached, _) => Self::FirstBreached,
+            (NoticeKind::Attacked, _) => Self::FirstAttacked,
+            (NoticeKind::Weak, _) => Self::FirstWeak,
+            (NoticeKind::ReminderFinal, _) => Self::FinalReminder,
+            (NoticeKind::Reminder1 | NoticeKind::Reminder2, _) => Self::Reminder,
+        }
     }
+}
+
+/// How many bits hold a deadline, in minutes since 1970: two million years of them.
+const DEADLINE_BITS: u32 = 40;
+
+/// Who is told first, in one number: the class, and within it the earlier deadline. Smaller goes first; without a deadline
+/// a letter is the last of its class.
+pub fn priority(category: Category, kind: NoticeKind, deadline: Option<Moment>) -> i64 {
+    let last = (1 << DEADLINE_BITS) - 1;
+    let minutes = deadline.map_or(last, |at| at.micros().div_euclid(60_000_000).clamp(0, last));
+    ((Urgency::of(category, kind) as i64) << DEADLINE_BITS) | minutes
 }
 
 #[cfg(test)]
@@ -371,16 +402,39 @@ mod tests {
     }
 
     #[test]
-    fn the_severest_is_told_first_and_thanks_come_last() {
+    fn the_class_comes_first_and_within_it_the_earlier_deadline() {
+        use Category::{Attacked, Breached, Compromised, Weak};
+        let hours = |hours| Some(NOW.plus(chrono::TimeDelta::hours(hours)));
         let order = [
-            priority(Category::Compromised, NoticeKind::Compromised),
-            priority(Category::Breached, NoticeKind::Breached),
-            priority(Category::Weak, NoticeKind::Weak),
-            priority(Category::Breached, NoticeKind::ReminderFinal),
-            priority(Category::Breached, NoticeKind::Reminder1),
-            priority(Category::Weak, NoticeKind::Reminder2),
-            priority(Category::Weak, NoticeKind::Done),
+            priority(Compromised, NoticeKind::Compromised, hours(24)),
+            priority(Compromised, NoticeKind::Compromised, None),
+            priority(Breached, NoticeKind::Breached, hours(48)),
+            priority(Breached, NoticeKind::Breached, hours(49)),
+            priority(Attacked, NoticeKind::Attacked, hours(1)),
+            priority(Weak, NoticeKind::Weak, hours(1)),
+            priority(Weak, NoticeKind::Weak, hours(240)),
+            priority(Weak, NoticeKind::Weak, None),
+            priority(Weak, NoticeKind::ReminderFinal, hours(4)),
+            priority(Breached, NoticeKind::ReminderFinal, hours(5)),
+            priority(Weak, NoticeKind::Reminder2, hours(1)),
+            priority(Breached, NoticeKind::Reminder1, hours(2)),
+            priority(Compromised, NoticeKind::Done, None),
         ];
-        assert!(order.is_sorted());
+        assert!(order.is_sorted_by(|a, b| a < b), "{order:?}");
+        let escalation = (Urgency::Escalation as i64) << DEADLINE_BITS;
+        assert!(order[1] < escalation && escalation < order[2]);
+        assert!(Urgency::IncidentOrAccess < Urgency::Escalation);
+    }
+
+    #[test]
+    fn a_deadline_at_the_ends_of_time_stays_in_its_class() {
+        for micros in [i64::MIN, -1, 0, i64::MAX] {
+            let one = priority(
+                Category::Weak,
+                NoticeKind::Weak,
+                Some(Moment::from_micros(micros)),
+            );
+            assert_eq!(one >> DEADLINE_BITS, Urgency::FirstWeak as i64, "{micros}");
+        }
     }
 }

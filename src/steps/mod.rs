@@ -9,6 +9,7 @@ pub mod exempt;
 pub mod inbox;
 pub mod intake;
 pub mod notify;
+pub mod pace;
 pub mod people;
 pub mod plan;
 pub mod report;

@@ -1,5 +1,7 @@
 //! Open cases → who would be told what, when, and why not; and the draft of a campaign that tells them.
 
+mod references;
+
 use std::collections::{BTreeMap, HashMap};
 
 use anyhow::Context;
@@ -7,13 +9,16 @@ use data_encoding::HEXLOWER;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
+use self::references::References;
+use super::pace::{Gathered, Outlook, foresee};
 use crate::app::App;
 use crate::domain::campaign::ContentHash;
 use crate::domain::finding::Category;
 use crate::domain::notice::NoticeKind;
 use crate::domain::policy::{Decision, Reader, Tellable, WhyNot, Work, decide};
+use crate::domain::rate::{Expected, release, when};
 use crate::domain::{CaseId, EmailAddress, Moment, PersonId};
-use crate::messages::{Reference, account_label};
+use crate::messages::account_label;
 use crate::store::{AccountFacts, Campaign, CaseRow, PersonFacts, TaskKind, ThreadDraft, Tx};
 
 /// People who are looked at together.
@@ -34,6 +39,14 @@ pub struct Plan {
     pub why_not: BTreeMap<&'static str, &'static str>,
     /// When the first letters may go: the next working hours, or now.
     pub first_at: Option<Moment>,
+    /// When they would all be gone, if they went now, behind what is queued already.
+    pub forecast: Option<Expected>,
+    /// The same in words, in the site's zone.
+    pub in_words: Vec<String>,
+    /// When the last person of each first notice would be told, in words.
+    pub last_told: BTreeMap<String, String>,
+    /// What an approver should think about first.
+    pub warnings: Vec<String>,
     /// The first hundred, one by one. Names and addresses mask themselves.
     pub people: Vec<Planned>,
 }
@@ -76,6 +89,9 @@ impl std::fmt::Display for Plan {
         )?;
         for (kind, count) in &self.told {
             write!(f, "\n  {count:>6}  {kind}")?;
+            if let Some(last) = self.last_told.get(kind) {
+                write!(f, ", the last of them {last}")?;
+            }
         }
         for (reason, count) in &self.not_told {
             write!(
@@ -84,13 +100,19 @@ impl std::fmt::Display for Plan {
                 self.why_not.get(reason).unwrap_or(reason)
             )?;
         }
-        match self.first_at {
-            Some(at) if self.people_told() > 0 => write!(
+        if let Some(at) = self.first_at {
+            write!(
                 f,
                 "\nthe first letters may go at {at}, once a second operator has approved"
-            ),
-            _ => Ok(()),
+            )?;
         }
+        for line in &self.in_words {
+            write!(f, "\n{line}")?;
+        }
+        for warning in &self.warnings {
+            write!(f, "\nwarning: {warning}")?;
+        }
+        Ok(())
     }
 }
 
@@ -109,18 +131,55 @@ pub async fn plan(app: &App) -> anyhow::Result<Plan> {
         ..Plan::default()
     };
     let mut tx = app.store.read().await?;
+    let mut gathered = Gathered::new(app);
+    let mut deadlines = BTreeMap::new();
     let mut after = PersonId(-1);
     while let Some((found, last)) = next(&mut tx, after, now).await? {
         after = last;
         for one in &found {
-            plan.add(app, one, now);
+            plan.add(app, one, &mut gathered, &mut deadlines, now);
         }
+    }
+    if plan.people_told() > 0 {
+        let outlook = foresee(app, &mut tx, &gathered, now).await?;
+        let staff = tx.staff_count().await?;
+        plan.look_ahead(app, &outlook, staff, deadlines, now);
     }
     Ok(plan)
 }
 
 impl Plan {
-    fn add(&mut self, app: &App, found: &Found, now: Moment) {
+    fn look_ahead(
+        &mut self,
+        app: &App,
+        outlook: &Outlook,
+        staff: u64,
+        deadlines: BTreeMap<NoticeKind, Moment>,
+        now: Moment,
+    ) {
+        let expected = &outlook.expected;
+        self.in_words = outlook.lines(app, "people", now);
+        self.last_told = expected
+            .shares
+            .iter()
+            .filter_map(|share| {
+                let last = when(&app.calendar, share.last_at?, now);
+                Some((share.kind.word().to_owned(), last))
+            })
+            .collect();
+        let deadlines: Vec<(NoticeKind, Moment)> = deadlines.into_iter().collect();
+        self.warnings = expected.warnings(&outlook.meter, staff, &deadlines, &app.calendar, now);
+        self.forecast = Some(expected.clone());
+    }
+
+    fn add(
+        &mut self,
+        app: &App,
+        found: &Found,
+        gathered: &mut Gathered,
+        deadlines: &mut BTreeMap<NoticeKind, Moment>,
+        now: Moment,
+    ) {
         let mut planned = Planned {
             person: found.person.as_ref().map(|person| person.id),
             name: found.person.as_ref().map(|person| person.name.clone()),
@@ -149,7 +208,11 @@ impl Plan {
                 self.cases += about.len() as u64;
                 self.first_at = Some(self.first_at.map_or(at, |first| first.min(at)));
                 (planned.kind, planned.to, planned.at) = (Some(*kind), Some(to.clone()), Some(at));
-                planned.deadline_at = Some(app.ladder(*category).schedule(at, &calendar).deadline);
+                let deadline = app.ladder(*category).schedule(at, &calendar).deadline;
+                planned.deadline_at = Some(deadline);
+                gathered.add(*kind, *category, calendar.zone(), to);
+                let first = deadlines.entry(*kind).or_insert(deadline);
+                *first = deadline.min(*first);
             }
             Decision::Not(why) => {
                 let count = if found.person.is_some() {
@@ -174,10 +237,7 @@ pub(super) fn first_at(
     calendar: &crate::domain::calendar::Calendar,
     now: Moment,
 ) -> Moment {
-    match category {
-        Category::Compromised => now,
-        Category::Weak | Category::Attacked | Category::Breached => calendar.next_sendable(now),
-    }
+    release(NoticeKind::first(category), category, calendar, now).at(now)
 }
 
 /// The next people after `after` with open cases that no campaign has, and what is to be done about them.
@@ -433,109 +493,4 @@ pub(super) fn labels(
         }
     }
     Ok(labels)
-}
-
-/// Personal parts of references: random to look at, unique within their campaign, without keeping those that are taken.
-///
-/// A number is counted up and scattered over four letters and digits by a multiplication that no two numbers share;
-/// beyond that many people, over six.
-struct References {
-    next: u64,
-    factor: u64,
-    offset: u64,
-}
-
-impl References {
-    /// First character a letter (22 of Crockford's), then three or five of 32.
-    const SHORT: u64 = 22 * 32 * 32 * 32;
-    const LONG: u64 = Self::SHORT * 32 * 32;
-
-    fn new() -> Self {
-        // Prime to both sizes, which are 2 and 11 times over: odd, and no multiple of 11.
-        let mut factor = (rand::random::<u64>() % Self::SHORT) | 1;
-        while factor.is_multiple_of(11) || factor < 1000 {
-            factor += 2;
-        }
-        Self {
-            next: 0,
-            factor,
-            offset: rand::random::<u64>() % Self::SHORT,
-        }
-    }
-
-    fn next(&mut self) -> String {
-        loop {
-            let text = self.any();
-            // A dozen of them, such as WWW7, read like links, and no letter goes out with one.
-            if Reference::new("DB-2507", &text).is_ok() {
-                return text;
-            }
-        }
-    }
-
-    fn any(&mut self) -> String {
-        const CROCKFORD: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
-        let number = self.next;
-        self.next += 1;
-        let (size, places) = if number < Self::SHORT {
-            (Self::SHORT, 3)
-        } else {
-            (Self::LONG, 5)
-        };
-        let mut scattered = u64::try_from(
-            (u128::from(number) * u128::from(self.factor) + u128::from(self.offset))
-                % u128::from(size),
-        )
-        .unwrap_or(0);
-        let mut text = Vec::with_capacity(places + 1);
-        for _ in 0..places {
-            text.push(
-                CROCKFORD
-                    .get(usize::try_from(scattered % 32).unwrap_or(0))
-                    .copied()
-                    .unwrap_or(b'X'),
-            );
-            scattered /= 32;
-        }
-        text.push(
-            CROCKFORD
-                .get(10 + usize::try_from(scattered % 22).unwrap_or(0))
-                .copied()
-                .unwrap_or(b'X'),
-        );
-        text.reverse();
-        String::from_utf8(text).unwrap_or_default()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{Reference, References};
-
-    #[test]
-    fn references_are_unique_and_start_with_a_letter() {
-        let mut references = References::new();
-        let mut seen = std::collections::HashSet::new();
-        for _ in 0..100_000 {
-            let one = references.next();
-            assert_eq!(one.len(), 4);
-            assert!(one.starts_with(|c: char| c.is_ascii_uppercase()), "{one}");
-            assert!(seen.insert(one));
-        }
-        references.next = References::SHORT;
-        assert_eq!(references.next().len(), 6);
-    }
-
-    #[test]
-    fn whatever_the_chance_every_letter_takes_its_reference() {
-        let mut references = References::new();
-        let mut refused = 0;
-        while references.next < References::SHORT {
-            let before = references.next;
-            let own = references.next();
-            refused += references.next - before - 1;
-            assert!(Reference::new("DB-2507", &own).is_ok(), "{own}");
-        }
-        assert!((1..100).contains(&refused), "{refused} are never given");
-    }
 }

@@ -17,6 +17,7 @@ mod ledger;
 mod open;
 mod outbox;
 mod people;
+mod rates;
 mod runs;
 mod stories;
 mod tasks;
@@ -38,6 +39,7 @@ pub use outbox::{
     Undelivered,
 };
 pub use people::{AccountFacts, DirectoryChange, Known, PersonFacts, SyncCounts};
+pub use rates::{Gone, Waiting};
 pub use runs::{Claimed, Run};
 pub use stories::{Attempt, CameBack, DeliveryStory};
 pub use tasks::{Task, TaskKind};

@@ -11,6 +11,7 @@ mod layers;
 mod lockfile;
 mod mail;
 mod migrations;
+mod rates;
 mod report;
 mod serve;
 mod store;

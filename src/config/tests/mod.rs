@@ -4,6 +4,7 @@ mod example;
 mod files;
 mod hostile;
 mod mistakes;
+mod rates;
 mod secrets;
 
 use std::path::Path;

@@ -115,7 +115,7 @@ impl Retries {
 }
 
 /// SplitMix64: neighbouring ids give distant numbers.
-const fn scattered(seed: u64) -> u64 {
+pub(in crate::domain) const fn scattered(seed: u64) -> u64 {
     let mut z = seed.wrapping_add(0x9E37_79B9_7F4A_7C15);
     z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);

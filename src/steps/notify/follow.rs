@@ -11,6 +11,7 @@ use crate::domain::case::CaseState;
 use crate::domain::finding::Category;
 use crate::domain::ladder::{Rung, Timetable};
 use crate::domain::notice::NoticeKind;
+use crate::domain::rate::release;
 use crate::domain::{CaseId, Moment};
 use crate::steps::campaign::About;
 use crate::steps::plan::labels;
@@ -184,7 +185,7 @@ async fn remind(
         return Ok(None);
     }
     let calendar = app.calendar_in(Some(&thread.zone));
-    let due_at = calendar.next_sendable(now);
+    let due_at = release(kind, thread.category, &calendar, now).at(now);
     let days_left =
         (calendar.local(timetable.deadline).date() - calendar.local(due_at).date()).num_days();
     let mut personal = personal(

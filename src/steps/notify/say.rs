@@ -132,7 +132,7 @@ impl Say<'_> {
             facts: serde_json::to_string(self.personal)?,
             letter_hash: letter_hash(&bytes),
             queued_at: self.now,
-            priority: priority(self.personal.category, self.kind),
+            priority: priority(self.personal.category, self.kind, self.personal.deadline),
             due_at: self.due_at,
         };
         Ok((draft, message_ids))

@@ -7,6 +7,7 @@ use crate::app::App;
 use crate::domain::Moment;
 use crate::domain::case::CaseState;
 use crate::domain::notice::NoticeKind;
+use crate::domain::rate::release;
 use crate::steps::plan::labels;
 use crate::store::{CaseRow, Tx};
 
@@ -48,7 +49,8 @@ pub(in crate::steps) async fn thank(
             .messages
             .locale(person.language.as_deref())
             .to_owned();
-        let due_at = app.calendar_in(Some(&thread.zone)).next_sendable(now);
+        let calendar = app.calendar_in(Some(&thread.zone));
+        let due_at = release(NoticeKind::Done, thread.category, &calendar, now).at(now);
         let seq = said.get(&thread.id).copied().unwrap_or(0) + 1;
         for (channel, to) in [
             ("mail", &person.address),

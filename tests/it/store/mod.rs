@@ -13,6 +13,7 @@ mod outbox;
 mod people;
 mod plans;
 mod races;
+mod rates;
 mod runs;
 mod texts;
 
