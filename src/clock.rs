@@ -32,6 +32,11 @@ impl Clock {
         }
     }
 
+    /// Whether time passes by itself, so that waiting for a moment makes sense.
+    pub fn runs(&self) -> bool {
+        matches!(self, Self::System)
+    }
+
     /// Moves a set clock, and all its clones, to `moment`. The system's clock stays as it is.
     pub fn set(&self, moment: Moment) {
         match self {

@@ -3,6 +3,7 @@
 mod reply;
 mod retries;
 mod ruling;
+mod standing;
 
 use serde::{Deserialize, Serialize};
 
@@ -10,6 +11,7 @@ pub use reply::{Reply, masked};
 pub(in crate::domain) use retries::scattered;
 pub use retries::{Next, Retries, Tried};
 pub use ruling::{Cause, Ruling, outcome, ruling};
+pub use standing::{Beyond, Standing};
 
 macro_rules! words {
     ($name:ident { $($variant:ident = $word:literal,)* }) => {

@@ -1,11 +1,12 @@
 //! Deliveries → attempts. Intent before effect: an attempt is committed before its first byte goes out.
 //!
-//! Four rooms: [`writing`] turns leased deliveries into letters, on all cores and ahead of need; [`pass`] is the one clerk
-//! who claims, begins and records, a round a transaction, never open while a byte is on the wire; [`crew`] is one task a
-//! connection; [`meaning`] says what an answer means. What is begun at once is the doubt window: a crash leaves no more
+//! Five rooms: [`writing`] turns leased deliveries into letters, on all cores and ahead of need; [`pass`] is the one clerk
+//! who claims, begins and records, a round a transaction, never open while a byte is on the wire; [`gate`] says which
+//! letters may go now; [`crew`] is one task a connection; [`meaning`] says what an answer means. What is begun at once is the doubt window: a crash leaves no more
 //! than that in doubt, however many letters are leased and written.
 
 mod crew;
+mod gate;
 mod meaning;
 mod pass;
 mod writing;
@@ -16,7 +17,8 @@ use tokio::sync::watch;
 use crate::app::{App, Shared};
 use crate::channels::Sent;
 use crate::domain::Moment;
-use crate::domain::delivery::{Answer, Stage};
+use crate::domain::delivery::{Answer, Stage, Standing};
+use crate::domain::rate::Why;
 use crate::store::Recovered;
 
 use pass::Pass;
@@ -36,8 +38,21 @@ pub struct Delivered {
     pub stopped: u64,
     /// What a crash left behind.
     pub recovered: Recovered,
+    /// Letters that were put off, and why.
+    pub waiting: Vec<Waiting>,
     /// Why the pass ended early: what the relay said, and what to do.
     pub held: Option<String>,
+}
+
+/// Letters that a limit puts off.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct Waiting {
+    /// How many.
+    pub letters: u64,
+    /// For what.
+    pub why: Why,
+    /// When the first of them goes.
+    pub from: Moment,
 }
 
 impl std::fmt::Display for Delivered {
@@ -50,6 +65,15 @@ impl std::fmt::Display for Delivered {
             self.refused,
             self.in_doubt + self.recovered.in_doubt
         )?;
+        for waiting in &self.waiting {
+            write!(
+                f,
+                "; {} wait for {}, from {}",
+                waiting.letters,
+                waiting.why.text(),
+                waiting.from
+            )?;
+        }
         match &self.held {
             Some(why) => write!(f, "; the relay is held: {why}"),
             None => Ok(()),
@@ -82,7 +106,12 @@ pub async fn deliver(app: &Shared, stopping: &Stopping) -> anyhow::Result<Delive
         delivered.held = Some(held);
         return Ok(delivered);
     }
-    let mut pass = Pass::new(app, delivered);
+    let standing = standing(app).await?;
+    if let Some((until, why)) = standing.rests_until(app.clock.now()) {
+        delivered.held = Some(format!("{why}; it is asked again at {until}"));
+        return Ok(delivered);
+    }
+    let mut pass = Pass::new(app, delivered, standing);
     let result = pass.run(stopping).await;
     pass.end().await;
     result?;
@@ -130,6 +159,14 @@ async fn relay_hold(app: &App) -> anyhow::Result<Option<String>> {
     .await?;
     tx.commit().await?;
     Ok(None)
+}
+
+/// How the relay is met now. What an older version wrote and this one cannot read is nothing against it.
+async fn standing(app: &App) -> anyhow::Result<Standing> {
+    let kept = app.store.read().await?.relay_standing(RELAY).await?;
+    Ok(kept
+        .and_then(|text| serde_json::from_str(&text).ok())
+        .unwrap_or_default())
 }
 
 /// What the one relay of `[mail.relay]` is called in the store.

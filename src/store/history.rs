@@ -201,6 +201,8 @@ fn apply(
         }
         // Freed for another letter, which brings a deadline of its own.
         "case.freed" => facts.deadline_at = None,
+        // The refusals were the relay's own.
+        "case.reachable" => facts.undeliverable = false,
         "case.notified" | "case.told" => {
             facts.notice_at = Some(facts.notice_at.map_or(at, |before| before.min(at)));
             facts.last_contact_at = facts.last_contact_at.max(Some(at));

@@ -7,7 +7,7 @@ use crate::app::App;
 use crate::channels::Sent;
 use crate::domain::Moment;
 use crate::domain::case::CaseState;
-use crate::domain::delivery::{Answer, Next, Outcome, Tried};
+use crate::domain::delivery::{Answer, Cause, Next, Outcome, Tried};
 use crate::domain::notice::NoticeKind;
 use crate::store::{Begun, Delivery, Finished, TaskKind, Tx, Undelivered};
 
@@ -61,6 +61,7 @@ pub(super) fn finish(app: &App, ended: &Ended<'_>) -> Finished {
         ended_at: at,
         outcome: sent.outcome,
         stage: sent.stage,
+        cause: sent.cause,
         code,
         reply,
         then,
@@ -80,6 +81,10 @@ pub(super) async fn work_of(tx: &mut Tx, records: &[Finished], now: Moment) -> a
                 reasons.insert(record.thread, (TaskKind::Reach, "undeliverable"))
             }
             Undelivered::Stopped => reasons.insert(record.thread, (TaskKind::Decide, "in_doubt")),
+            // A mailbox that is full may stay so: somebody looks at once, and the letter goes on being tried.
+            Undelivered::Again(_) if record.cause == Cause::MailboxFull => {
+                reasons.insert(record.thread, (TaskKind::Reach, "mailbox_full"))
+            }
             Undelivered::No | Undelivered::Again(_) => None,
         };
     }
@@ -90,11 +95,11 @@ pub(super) async fn work_of(tx: &mut Tx, records: &[Finished], now: Moment) -> a
     let cases = tx.open_cases_of(&threads).await?;
     let tasks: Vec<_> = cases
         .iter()
-        .filter(|case| matches!(case.state, CaseState::Open))
         .filter_map(|case| {
-            reasons
-                .get(&case.thread?)
-                .map(|(kind, why)| (case.id, *kind, *why, None))
+            let (kind, why) = reasons.get(&case.thread?)?;
+            // A doubt about a reminder is nobody's work; an address that stopped working is.
+            let is_work = *kind == TaskKind::Reach || matches!(case.state, CaseState::Open);
+            is_work.then_some((case.id, *kind, *why, None))
         })
         .collect();
     tx.open_tasks(&tasks, now).await?;

@@ -8,14 +8,16 @@ use chrono::TimeDelta;
 use tokio::sync::mpsc;
 
 use super::crew::{Crew, Done, Job};
+use super::gate::{Gate, Sorted};
 use super::meaning::{Ended, finish, work_of};
 use super::writing::{Ready, Writing, Written};
-use super::{Delivered, RELAY, Stopping, describe};
+use super::{Delivered, RELAY, Stopping, Waiting, describe};
 use crate::app::{Bar, Shared};
 use crate::channels::{Sent, Session};
 use crate::domain::case::CaseState;
-use crate::domain::delivery::Outcome;
+use crate::domain::delivery::{Beyond, Outcome, Standing, ruling};
 use crate::domain::policy::WhyNot;
+use crate::domain::rate::Meter;
 use crate::domain::{DeliveryId, Moment};
 use crate::store::{
     Begun, Delivery, Finished, GivenBack, StoreError, TaskKind, TemplateId, Tx, Undelivered,
@@ -33,6 +35,9 @@ const ROUND: usize = 32;
 /// What waits for a round waits no longer than this.
 const PATIENCE: Duration = Duration::from_millis(2);
 
+/// A pass goes on if a letter that a limit puts off goes within this time; else a later one sends it.
+const REST: TimeDelta = TimeDelta::seconds(90);
+
 /// One pass over what is due.
 pub(super) struct Pass {
     app: Shared,
@@ -48,6 +53,10 @@ pub(super) struct Pass {
     in_flight: HashMap<DeliveryId, i64>,
     /// Came back, and waits to be recorded.
     finished: Vec<Done>,
+    /// Which letters may go now.
+    gate: Gate,
+    /// How the relay is met, and how it was met when that was last written down.
+    standing: Standing,
     /// Nothing more was found due.
     is_dry: bool,
     /// When leases were renewed.
@@ -55,7 +64,7 @@ pub(super) struct Pass {
 }
 
 impl Pass {
-    pub(super) fn new(app: &Shared, delivered: Delivered) -> Self {
+    pub(super) fn new(app: &Shared, delivered: Delivered, standing: Standing) -> Self {
         let (writing, written) = Writing::new(Shared::clone(app));
         Self {
             renewed_at: app.clock.now(),
@@ -68,6 +77,8 @@ impl Pass {
             ready: VecDeque::new(),
             in_flight: HashMap::new(),
             finished: Vec::new(),
+            gate: Gate::default(),
+            standing,
             is_dry: false,
         }
     }
@@ -77,9 +88,10 @@ impl Pass {
         let Some(session) = self.reach(stopping).await? else {
             return Ok(());
         };
-        let connections = usize::from(self.app.config.mail.relay.connections).min(self.window());
-        self.crew = Some(Crew::start(&self.app, connections, session));
         let now = self.app.clock.now();
+        let connections = self.standing.connections(self.connections(), now);
+        let connections = usize::from(connections).min(self.window());
+        self.crew = Some(Crew::start(&self.app, connections, session));
         let due = self.app.store.read().await?.due_count(now).await?;
         let bar = self.app.progress.begin("delivering", due);
         loop {
@@ -90,18 +102,31 @@ impl Pass {
                 self.take_back();
             }
             self.round_in_the_end(&bar, stopping).await?;
-            if self.is_over() {
-                return Ok(());
+            if !self.is_over() {
+                self.collect(stopping).await;
+            } else if !self.rest(stopping).await {
+                return self.forget().await;
             }
-            self.collect(stopping).await;
         }
     }
 
     /// Lets the connections say goodbye.
     pub(super) async fn end(&mut self) {
+        let waiting = self.gate.waiting.iter();
+        self.delivered.waiting = waiting
+            .map(|(why, (letters, from))| Waiting {
+                letters: *letters,
+                why: *why,
+                from: *from,
+            })
+            .collect();
         if let Some(crew) = &mut self.crew {
             crew.end().await;
         }
+    }
+
+    fn connections(&self) -> u16 {
+        self.app.config.mail.relay.rates.connections
     }
 
     fn window(&self) -> usize {
@@ -119,6 +144,37 @@ impl Pass {
             && (self.is_dry || self.is_halted())
     }
 
+    /// Waits for the next letter that a limit puts off, if it is not long. A clock that stands is not waited for.
+    async fn rest(&mut self, stopping: &Stopping) -> bool {
+        let Some(at) = self.gate.next_at() else {
+            return false;
+        };
+        let wait = at.since(self.app.clock.now());
+        if self.is_halted() || !self.app.clock.runs() || wait > REST {
+            return false;
+        }
+        let mut told = stopping.clone();
+        let stopped = tokio::time::timeout(
+            wait.to_std().unwrap_or_default() + Duration::from_millis(1),
+            told.wait_for(|stop| *stop),
+        )
+        .await;
+        self.gate.start_over();
+        self.is_dry = false;
+        stopped.is_err()
+    }
+
+    /// No window reaches back further than this.
+    async fn forget(&self) -> anyhow::Result<()> {
+        if !self.app.config.rates().is_limited() {
+            return Ok(());
+        }
+        let mut tx = self.app.store.begin().await?;
+        tx.forget_sent(Meter::since(self.app.clock.now())).await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
     /// A session that is open to the relay.
     async fn reach(&mut self, stopping: &Stopping) -> anyhow::Result<Option<Session>> {
         let mut told = stopping.clone();
@@ -130,7 +186,9 @@ impl Pass {
         match ready {
             Ok(()) => Ok(Some(session)),
             Err(sent) => {
+                let now = self.app.clock.now();
                 let mut tx = self.app.store.begin().await?;
+                self.hear(&mut tx, &[(None, &sent, now)], now).await?;
                 self.trouble(&mut tx, &sent).await?;
                 tx.commit().await?;
                 Ok(None)
@@ -157,24 +215,60 @@ impl Pass {
 
     /// What trouble with the relay leads to: a pause, or a hold that an operator ends.
     async fn trouble(&mut self, tx: &mut Tx, sent: &Sent) -> anyhow::Result<()> {
-        self.halt();
         let what = describe(sent);
-        let now = self.app.clock.now();
         if sent.outcome == Outcome::HoldRelay {
-            let settings = self.app.relay_settings();
-            if tx.hold_relay(RELAY, &settings, &what, now).await? {
-                tracing::error!(
-                    relay.outcome = sent.outcome.word(),
-                    "the relay refuses us: {what}"
-                );
-            }
-        } else {
-            tracing::warn!(
-                relay.outcome = sent.outcome.word(),
-                "the relay is not there: {what}"
-            );
+            return self.hold_relay(tx, &what, self.app.clock.now()).await;
         }
+        self.halt();
+        tracing::warn!(
+            relay.outcome = sent.outcome.word(),
+            "letters wait for the relay: {what}"
+        );
         self.delivered.held.get_or_insert(what);
+        Ok(())
+    }
+
+    /// What the relay's answers mean for how it is met, in their order; written down where that changes.
+    async fn hear(
+        &mut self,
+        tx: &mut Tx,
+        answers: &[(Option<DeliveryId>, &Sent, Moment)],
+        now: Moment,
+    ) -> anyhow::Result<()> {
+        let (connections, who) = (self.connections(), u64::from(std::process::id()));
+        let mut standing = self.standing.clone();
+        for (delivery, sent, at) in answers {
+            let ruling = ruling(sent.stage, &sent.answer);
+            match standing.heard(*delivery, &ruling, sent.outcome, connections, who, *at) {
+                Beyond::Nothing => {}
+                Beyond::PolicyRun(refused) => {
+                    tx.unrefuse(&refused, now).await?;
+                    self.hold_relay(
+                        tx,
+                        &format!("{}, {} times in a row", describe(sent), refused.len()),
+                        now,
+                    )
+                    .await?;
+                }
+            }
+        }
+        if standing != self.standing {
+            let text = serde_json::to_string(&standing)?;
+            tx.set_relay_standing(RELAY, &text, now).await?;
+            self.standing = standing;
+        }
+        Ok(())
+    }
+
+    async fn hold_relay(&mut self, tx: &mut Tx, what: &str, now: Moment) -> anyhow::Result<()> {
+        self.halt();
+        if tx
+            .hold_relay(RELAY, &self.app.relay_settings(), what, now)
+            .await?
+        {
+            tracing::error!("the relay refuses us and is held until an operator acts: {what}");
+        }
+        self.delivered.held.get_or_insert_with(|| what.to_owned());
         Ok(())
     }
 
@@ -223,8 +317,13 @@ impl Pass {
         }
         let mut tx = self.app.store.begin().await?;
         let records = self.record(&mut tx, now).await?;
-        let begun = self.begin_attempts(&mut tx, begin, now).await?;
-        self.give_back(&mut tx, halted, begin, &begun, now).await?;
+        let sorted = self
+            .gate
+            .sort(&self.app, &mut tx, self.ready.iter(), begin, now)
+            .await?;
+        let begun = self.begin_attempts(&mut tx, &sorted, now).await?;
+        self.give_back(&mut tx, halted, &sorted, &begun, now)
+            .await?;
         let claims = tx
             .claim(claim, &self.app.worker, now.plus(LEASE), now)
             .await?;
@@ -238,9 +337,10 @@ impl Pass {
         bar.advance(self.finished.len() as u64);
         for done in self.finished.drain(..) {
             self.in_flight.remove(&done.job.letter.delivery.id);
+            self.gate.back(&done.job.letter.delivery);
         }
         self.count(&records);
-        self.dispatch(begin, &begun);
+        self.dispatch(&sorted, &begun);
         if halted {
             self.ready.clear();
         }
@@ -274,6 +374,7 @@ impl Pass {
         }
         tx.record(&records, now).await?;
         work_of(tx, &records, now).await?;
+        self.hear_all(tx, now).await?;
         for (template, what) in &refused {
             if tx.hold_template(*template, what, now).await? {
                 tracing::error!(
@@ -288,28 +389,47 @@ impl Pass {
         Ok(records)
     }
 
+    async fn hear_all(&mut self, tx: &mut Tx, now: Moment) -> anyhow::Result<()> {
+        let finished = std::mem::take(&mut self.finished);
+        let answers: Vec<(Option<DeliveryId>, &Sent, Moment)> = finished
+            .iter()
+            .filter_map(|done| {
+                let id = done.job.letter.delivery.id;
+                Some((Some(id), done.sent.as_ref()?, done.at))
+            })
+            .collect();
+        let heard = self.hear(tx, &answers, now).await;
+        self.finished = finished;
+        heard
+    }
+
     async fn begin_attempts(
-        &self,
+        &mut self,
         tx: &mut Tx,
-        count: usize,
+        sorted: &Sorted,
         now: Moment,
     ) -> anyhow::Result<HashMap<DeliveryId, Begun>> {
-        let wanted: Vec<(DeliveryId, i64)> = self
-            .ready
+        let chosen: Vec<&Ready> = sorted
+            .go
             .iter()
-            .take(count)
+            .filter_map(|place| self.ready.get(*place))
+            .collect();
+        let wanted: Vec<(DeliveryId, i64)> = chosen
+            .iter()
             .map(|ready| (ready.delivery.id, ready.delivery.thread))
             .collect();
         let begun = tx.begin_attempts(&wanted, &self.app.worker, now).await?;
-        Ok(begun.into_iter().map(|one| (one.delivery, one)).collect())
+        let begun = begun.into_iter().map(|one| (one.delivery, one)).collect();
+        self.gate.settle(tx, &chosen, &begun, now).await?;
+        Ok(begun)
     }
 
-    /// What came back unsent, and what may not be begun any more.
+    /// What came back unsent, what may not be begun any more, and what may only later.
     async fn give_back(
         &self,
         tx: &mut Tx,
         halted: bool,
-        tried: usize,
+        sorted: &Sorted,
         begun: &HashMap<DeliveryId, Begun>,
         now: Moment,
     ) -> anyhow::Result<()> {
@@ -319,23 +439,32 @@ impl Pass {
             .filter(|done| done.sent.is_none())
             .map(|done| {
                 let delivery = &done.job.letter.delivery;
-                given_back(delivery, Some(&done.job.begun))
+                given_back(delivery, Some(&done.job.begun), None)
             });
-        let tried = if halted { self.ready.len() } else { tried };
-        let unbegun = self
-            .ready
-            .iter()
-            .take(tried)
+        let unbegun = (0..self.ready.len())
+            .filter(|place| halted || sorted.go.contains(place))
+            .filter_map(|place| self.ready.get(place))
             .filter(|ready| !begun.contains_key(&ready.delivery.id))
-            .map(|ready| given_back(&ready.delivery, None));
-        let given: Vec<GivenBack> = unsent.chain(unbegun).collect();
+            .map(|ready| given_back(&ready.delivery, None, None));
+        let later = sorted.later.iter().filter_map(|(place, at)| {
+            let ready = self.ready.get(*place)?;
+            Some(given_back(&ready.delivery, None, Some(*at)))
+        });
+        let given: Vec<GivenBack> = unsent.chain(unbegun).chain(later).collect();
         tx.give_back(&given, &self.app.worker, now).await?;
         Ok(())
     }
 
-    fn dispatch(&mut self, tried: usize, begun: &HashMap<DeliveryId, Begun>) {
+    fn dispatch(&mut self, sorted: &Sorted, begun: &HashMap<DeliveryId, Begun>) {
         let Some(crew) = &self.crew else { return };
-        for letter in self.ready.drain(..tried.min(self.ready.len())) {
+        let last = sorted
+            .go
+            .iter()
+            .chain(sorted.later.iter().map(|(at, _)| at))
+            .max();
+        let looked_at = last.map_or(0, |last| last + 1).min(self.ready.len());
+        let mut stay = Vec::new();
+        for (place, letter) in self.ready.drain(..looked_at).enumerate() {
             if let Some(begun) = begun.get(&letter.delivery.id) {
                 self.in_flight
                     .insert(letter.delivery.id, letter.delivery.thread);
@@ -343,7 +472,13 @@ impl Pass {
                     letter: Arc::new(letter),
                     begun: *begun,
                 });
+            } else if !sorted.go.contains(&place) && sorted.later.iter().all(|(at, _)| *at != place)
+            {
+                stay.push(letter);
             }
+        }
+        for letter in stay.into_iter().rev() {
+            self.ready.push_front(letter);
         }
     }
 
@@ -463,11 +598,11 @@ impl Pass {
     }
 }
 
-fn given_back(delivery: &Delivery, begun: Option<&Begun>) -> GivenBack {
+fn given_back(delivery: &Delivery, begun: Option<&Begun>, due_at: Option<Moment>) -> GivenBack {
     GivenBack {
         delivery: delivery.id,
         thread: delivery.thread,
         attempt: begun.map(|begun| begun.attempt),
-        due_at: None,
+        due_at,
     }
 }

@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::super::{StoreError, Tx, expect_one, ids, on, on_set, strange};
 use super::TemplateId;
+use crate::domain::finding::Category;
 use crate::domain::notice::NoticeKind;
 use crate::domain::{AttemptId, CampaignId, DeliveryId, EmailAddress, Moment};
 
@@ -23,6 +24,8 @@ pub struct Delivery {
     pub campaign: CampaignId,
     /// What it says.
     pub kind: NoticeKind,
+    /// The severest of its thread's cases.
+    pub category: Category,
     /// 1, unless the kind is said again in its thread.
     pub seq: i64,
     /// `mail`, or `mail.2`.
@@ -55,6 +58,7 @@ struct DeliveryRow {
     thread_id: i64,
     campaign_id: i64,
     kind: String,
+    category: String,
     seq: i64,
     channel: String,
     recipient: String,
@@ -79,6 +83,8 @@ impl TryFrom<DeliveryRow> for Delivery {
             campaign: CampaignId(row.campaign_id),
             kind: NoticeKind::from_word(&row.kind)
                 .ok_or_else(|| strange("deliveries", "kind", row.id))?,
+            category: Category::from_word(&row.category)
+                .ok_or_else(|| strange("threads", "category", row.thread_id))?,
             seq: row.seq,
             channel: row.channel,
             recipient: EmailAddress::parse(&row.recipient)
@@ -169,7 +175,7 @@ impl Tx {
         }
         let rows: Vec<DeliveryRow> = on_set!(
             self, &ids(claimed.into_iter().map(|(id,)| id)), [id bigint],
-            "SELECT x.id, x.thread_id, x.kind, x.seq, x.channel, x.recipient, x.template_id, x.facts, x.letter_hash, x.queued_at, x.attempts, x.first_attempt_at, x.possible_duplicate, t.zone, t.message_ids, t.campaign_id
+            "SELECT x.id, x.thread_id, x.kind, t.category, x.seq, x.channel, x.recipient, x.template_id, x.facts, x.letter_hash, x.queued_at, x.attempts, x.first_attempt_at, x.possible_duplicate, t.zone, t.message_ids, t.campaign_id
              FROM d CROSS JOIN deliveries x CROSS JOIN threads t WHERE x.id = d.id AND t.id = x.thread_id ORDER BY x.priority, x.due_at, x.id",
             sqlx::query_as::<_, DeliveryRow>, |query, db| query.fetch_all(db).await
         )?;

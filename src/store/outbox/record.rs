@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::super::{One, StoreError, Tx, ids, on_set};
-use crate::domain::delivery::{Outcome, Stage};
+use crate::domain::delivery::{Cause, Outcome, Stage};
 use crate::domain::notice::NoticeKind;
 use crate::domain::{AttemptId, DeliveryId, Moment};
 
@@ -26,6 +26,8 @@ pub struct Finished {
     pub outcome: Outcome,
     /// How far it came.
     pub stage: Stage,
+    /// Why, as the table of replies says.
+    pub cause: Cause,
     /// The relay's code.
     pub code: Option<u16>,
     /// The relay's words, addresses masked.
@@ -120,6 +122,39 @@ impl Tx {
             .filter(|one| matches!(one.then, Undelivered::Again(_)))
             .map(|one| one.delivery.0);
         self.settle(&ids(again), now).await
+    }
+
+    /// Queues again what was refused one after the other for the relay's own reasons: nobody is unreachable for that. The
+    /// work that came of it is done.
+    pub async fn unrefuse(
+        &mut self,
+        deliveries: &[DeliveryId],
+        now: Moment,
+    ) -> Result<u64, StoreError> {
+        let back: Vec<(i64, i64)> = on_set!(
+            self, &ids(deliveries.iter().map(|id| id.0)), [id bigint],
+            "UPDATE deliveries SET state = 'queued', ended_at = NULL FROM d WHERE deliveries.id = d.id AND deliveries.state = 'refused' RETURNING deliveries.id, deliveries.thread_id",
+            sqlx::query_as::<_, (i64, i64)>, |query, db| query.fetch_all(db).await
+        )?;
+        let threads = ids(back.iter().map(|(_, thread)| *thread));
+        on_set!(
+            self, &threads, [id bigint],
+            "INSERT INTO ledger (at, actor, act, case_id) SELECT $2, 'bell', 'case.reachable', c.id FROM d JOIN cases c ON c.thread_id = d.id AND c.not_reached = 'refused' AND c.state <> 'closed'",
+            sqlx::query, |query, db| query.bind(now.micros()).execute(db).await.map(|_| ())
+        )?;
+        on_set!(
+            self, &threads, [id bigint],
+            "UPDATE tasks SET done_at = $2, done_by = 'bell' FROM d JOIN cases c ON c.thread_id = d.id WHERE tasks.case_id = c.id AND tasks.kind = 'reach' AND tasks.reason = 'refused' AND tasks.done_at IS NULL",
+            sqlx::query, |query, db| query.bind(now.micros()).execute(db).await.map(|_| ())
+        )?;
+        on_set!(
+            self, &threads, [id bigint],
+            "UPDATE cases SET not_reached = NULL FROM d WHERE cases.thread_id = d.id AND cases.not_reached = 'refused' AND cases.state <> 'closed'",
+            sqlx::query, |query, db| query.execute(db).await.map(|_| ())
+        )?;
+        self.settle(&ids(back.iter().map(|(id, _)| *id)), now)
+            .await?;
+        Ok(back.len() as u64)
     }
 
     /// Decides about deliveries that are queued now, or came back to be sent again, what would have been decided had they

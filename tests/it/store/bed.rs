@@ -2,7 +2,7 @@
 
 use chrono::TimeDelta;
 use division_bell::domain::case::{Claim as CaseClaim, Route};
-use division_bell::domain::delivery::{Outcome, Stage};
+use division_bell::domain::delivery::{Cause, Outcome, Stage};
 use division_bell::domain::evidence::{Actor, Change, Evidence, Standing};
 use division_bell::domain::finding::{Category, Precision, Severity};
 use division_bell::domain::identity::{Lookup, LookupKind, Realm};
@@ -166,6 +166,7 @@ pub fn ended(claim: &Claim, outcome: Outcome, then: Undelivered, ended_at: Momen
         ended_at,
         outcome,
         stage: Stage::Dot,
+        cause: Cause::Accepted,
         code: Some(250),
         reply: Some("2.0.0 Ok: queued as 4XyZ".to_owned()),
         then,
