@@ -3,13 +3,12 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use secrecy::SecretString;
 use serde::Serialize;
 
 use super::errors::quoted;
 use super::hashed;
-use super::secret::{PASSWORD, secret};
-use super::section::{Parsed, Read, Section, Told, Value};
+use super::section::{Parsed, Read, Section, Value};
+use super::sign_in::{self, SignIn};
 use super::values::{address, choice, domain, duration, host, is_loopback, line, number, path};
 use crate::domain::EmailAddress;
 
@@ -144,11 +143,8 @@ pub struct Smtp {
     pub port: u16,
     /// How the connection is protected.
     pub tls: Tls,
-    /// Who we sign in as; there is a password exactly if there is a user.
-    pub user: Option<String>,
-    /// What we sign in with.
-    #[serde(skip)]
-    pub password: Option<SecretString>,
+    /// Who signs in; nobody if the relay knows us by our address.
+    pub sign_in: Option<SignIn>,
     /// Certificates to trust beside the system's, in PEM.
     #[serde(serialize_with = "hashed::some_path")]
     pub ca_file: Option<PathBuf>,
@@ -226,8 +222,7 @@ fn way(own: &Section<'_>) -> Read<RelayWay> {
     let smtp_host = own.optional("host", host);
     let port = own.optional("port", number("port", 1..=65_535u16));
     let tls = own.or("tls", choice(TLS), Tls::Starttls);
-    let user = own.optional("user", line);
-    let password = secret(own, &PASSWORD);
+    let sign_in = sign_in::keys(own);
     let ca_file = own.optional("ca_file", path);
     let hello = own.optional("hello", host);
     match kind? {
@@ -239,16 +234,14 @@ fn way(own: &Section<'_>) -> Read<RelayWay> {
             let host = smtp_host
                 .and_then(|host| host.ok_or_else(|| own.missing("host", "\"smtp.parl.example\"")));
             let protected = protected(own, &host, &tls);
-            let signed_in = signed_in(own, &user, &password);
+            let sign_in = sign_in.sign_in(own);
             protected?;
-            signed_in?;
             let tls = tls?;
             Ok(RelayWay::Smtp(Smtp {
                 host: host?,
                 port: port?.unwrap_or(tls.usual_port()),
                 tls,
-                user: user?,
-                password: password?,
+                sign_in: sign_in?,
                 ca_file: ca_file?,
                 hello: hello?,
             }))
@@ -267,22 +260,6 @@ fn protected(own: &Section<'_>, host: &Read<String>, tls: &Read<Tls>) -> Read<()
             Err(own.wrong("tls", text))
         }
         _ => Ok(()),
-    }
-}
-
-/// A user without a password, or a password without a user, is a mistake.
-fn signed_in(
-    own: &Section<'_>,
-    user: &Read<Option<String>>,
-    password: &Read<Option<SecretString>>,
-) -> Read<()> {
-    match (user, password) {
-        (Ok(Some(_)), Ok(None)) => Err(own.wrong(
-            "user",
-            "there is no password for it; add password_env or password_file, or remove it",
-        )),
-        (Ok(None), Ok(Some(_))) => Err(own.missing("user", "\"bell\"")),
-        (Ok(_), Ok(_)) | (Err(Told), _) | (_, Err(Told)) => Ok(()),
     }
 }
 

@@ -13,6 +13,7 @@ mod organisation;
 mod records;
 mod secret;
 mod section;
+mod sign_in;
 mod timetable;
 mod values;
 
@@ -38,6 +39,7 @@ pub use self::inputs::{
 pub use self::mail::{Mail, Relay, RelayWay, Sensitivity, Smtp, Timeouts, Tls};
 pub use self::organisation::{Campaign, Operator, Organisation, Role, Texts};
 pub use self::records::{LEVEL_VARIABLE, Log, LogFormat, Report, Retention};
+pub use self::sign_in::{Bearer, Proof, SignIn, TokenSource};
 pub use self::timetable::{Calendar, CronLine, LadderOverride, Ladders, Schedule};
 
 /// The annotated example: every key, with its default where it has one.

@@ -1,14 +1,18 @@
 //! Delivery: what is sent, what one attempt means for the next, and how long we go on trying.
 
+mod opening;
 mod reply;
 mod retries;
 mod ruling;
+mod texts;
 
 use serde::{Deserialize, Serialize};
 
+pub use opening::{Opening, Then, opening};
 pub use reply::{Reply, masked};
 pub use retries::{Next, Retries, Tried};
-pub use ruling::{Cause, Ruling, outcome, ruling};
+pub use ruling::{Cause, Ruling, is_about_parameters, outcome, ruling};
+pub use texts::RelayTexts;
 
 macro_rules! words {
     ($name:ident { $($variant:ident = $word:literal,)* }) => {

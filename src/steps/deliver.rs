@@ -13,7 +13,7 @@ use serde::Serialize;
 use tokio::sync::{Mutex, mpsc, watch};
 
 use crate::app::{App, Shared};
-use crate::channels::{Sent, Session};
+use crate::channels::{Outgoing, Sent, Session};
 use crate::domain::case::CaseState;
 use crate::domain::delivery::{Answer, Next, Outcome, Stage, Tried};
 use crate::domain::policy::WhyNot;
@@ -493,9 +493,12 @@ async fn connection(app: Shared, jobs: Jobs, done: mpsc::Sender<Done>, halted: A
             Some(
                 session
                     .send(
-                        &job.envelope_from,
-                        &job.claim.delivery.recipient,
-                        &job.bytes,
+                        Outgoing {
+                            envelope_from: &job.envelope_from,
+                            to: &job.claim.delivery.recipient,
+                            bytes: &job.bytes,
+                        },
+                        None,
                     )
                     .await,
             )
