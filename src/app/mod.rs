@@ -299,6 +299,7 @@ fn outlet(config: &Config) -> anyhow::Result<Outlet> {
     to.ca_file.clone_from(&smtp.ca_file);
     to.messages_per_connection = relay.messages_per_connection;
     to.connection_age = relay.connection_age;
+    to.texts.clone_from(&relay.texts);
     let timeouts = &relay.timeouts;
     to.limits = Limits {
         connect: timeouts.connect,

@@ -7,10 +7,12 @@ use serde::Serialize;
 
 use super::errors::quoted;
 use super::hashed;
+use super::relay_texts::relay_texts;
 use super::section::{Parsed, Read, Section, Value};
 use super::sign_in::{self, SignIn};
 use super::values::{address, choice, domain, duration, host, is_loopback, line, number, path};
 use crate::domain::EmailAddress;
+use crate::domain::delivery::RelayTexts;
 
 /// Who letters come from, and how they leave.
 #[derive(Debug, Clone, Serialize)]
@@ -122,6 +124,8 @@ pub struct Relay {
     pub connection_age: Duration,
     /// How long to wait at each stage.
     pub timeouts: Timeouts,
+    /// What the relay writes where its codes do not tell.
+    pub texts: RelayTexts,
 }
 
 /// Where letters go.
@@ -204,6 +208,7 @@ fn relay(mail: &Section<'_>) -> Read<Relay> {
         300u32,
     );
     let timeouts = timeouts(&own);
+    let texts = relay_texts(&own);
     own.finish()?;
     Ok(Relay {
         way: way?,
@@ -212,6 +217,7 @@ fn relay(mail: &Section<'_>) -> Read<Relay> {
         messages_per_connection: messages_per_connection?,
         connection_age: Duration::from_secs(seconds_per_connection?.into()),
         timeouts: timeouts?,
+        texts: texts?,
     })
 }
 

@@ -11,6 +11,7 @@ mod inputs;
 mod mail;
 mod organisation;
 mod records;
+mod relay_texts;
 mod secret;
 mod section;
 mod sign_in;
