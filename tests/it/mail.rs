@@ -5,6 +5,7 @@ mod groups;
 mod law;
 mod real;
 mod signing_in;
+mod table;
 
 use std::time::{Duration, Instant};
 
