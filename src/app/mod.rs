@@ -14,7 +14,9 @@ use sha2::{Digest, Sha256};
 
 use crate::channels::discord::{Discord, StatusChannel};
 use crate::channels::inbox::Inbox;
-use crate::channels::{Folder, Limits, Login, Outlet, Protection, Relay, Smtp};
+use crate::channels::{
+    Bearer, Folder, Limits, Login, Outlet, Proof, Protection, Relay, Smtp, TokenSource,
+};
 use crate::clock::Clock;
 use crate::config::{self, Config, RealmRules, RelayWay, StoreUrl};
 use crate::domain::calendar::{Calendar, parse_holidays};
@@ -301,14 +303,11 @@ fn outlet(config: &Config) -> anyhow::Result<Outlet> {
     };
     let hello = smtp.hello.clone().unwrap_or_else(host_name);
     let mut to = Relay::new(smtp.host.clone(), smtp.port, tls, hello);
-    to.login = smtp
-        .user
-        .clone()
-        .zip(smtp.password.clone())
-        .map(|(user, password)| Login { user, password });
+    to.login = smtp.sign_in.as_ref().map(login);
     to.ca_file.clone_from(&smtp.ca_file);
     to.messages_per_connection = relay.messages_per_connection;
     to.connection_age = relay.connection_age;
+    to.texts.clone_from(&relay.texts);
     let timeouts = &relay.timeouts;
     to.limits = Limits {
         connect: timeouts.connect,
@@ -321,6 +320,31 @@ fn outlet(config: &Config) -> anyhow::Result<Outlet> {
         ..Limits::default()
     };
     Ok(Outlet::Smtp(Smtp::new(to).context("mail.relay")?))
+}
+
+fn login(sign_in: &config::SignIn) -> Login {
+    let proof = match &sign_in.proof {
+        config::Proof::Password(password) => Proof::Password(password.clone()),
+        config::Proof::Token {
+            bearer,
+            source,
+            lifetime,
+        } => Proof::Token {
+            bearer: match bearer {
+                config::Bearer::Xoauth2 => Bearer::Xoauth2,
+                config::Bearer::OauthBearer => Bearer::OauthBearer,
+            },
+            source: match source {
+                config::TokenSource::File(path) => TokenSource::File(path.clone()),
+                config::TokenSource::Command(words) => TokenSource::Command(words.clone()),
+            },
+            lifetime: *lifetime,
+        },
+    };
+    Login {
+        user: sign_in.user.clone(),
+        proof,
+    }
 }
 
 /// What the machine calls itself; relays only log it.

@@ -7,7 +7,7 @@ use mail_parser::MessageParser;
 use sha2::{Digest, Sha256};
 
 use super::Sent;
-use crate::domain::delivery::{Answer, Reply, Stage};
+use crate::domain::delivery::{Answer, RelayTexts, Reply, Stage};
 
 /// A folder into which letters are written, a file each.
 #[derive(Debug, Clone)]
@@ -49,10 +49,7 @@ impl Folder {
             tokio::fs::rename(&half, &whole).await
         };
         match written.await {
-            Ok(()) => Sent::new(
-                Stage::Dot,
-                Answer::Reply(Reply::new(250, "2.0.0 written to a file")),
-            ),
+            Ok(()) => said(Stage::Dot, 250, "2.0.0 written to a file"),
             Err(error) => unwritable(&error),
         }
     }
@@ -64,7 +61,12 @@ fn unwritable(error: &io::Error) -> Sent {
         "4.3.0 the folder of letters cannot be written: {}",
         error.kind()
     );
-    Sent::new(Stage::Connect, Answer::Reply(Reply::new(451, &text)))
+    said(Stage::Connect, 451, &text)
+}
+
+fn said(stage: Stage, code: u16, text: &str) -> Sent {
+    let answer = Answer::Reply(Reply::new(code, text));
+    Sent::new(stage, answer, &RelayTexts::default())
 }
 
 /// Date and Message-ID, as far as a file name may hold them; the digest where the letter lacks one, or its id was cut.

@@ -6,12 +6,35 @@ pub mod inbox;
 pub mod smtp;
 
 use crate::domain::EmailAddress;
-use crate::domain::delivery::{Answer, Cause, Outcome, Stage, outcome, ruling};
+use crate::domain::delivery::{Answer, Cause, Outcome, RelayTexts, Stage, outcome, ruling};
 
 pub use discord::{Discord, DiscordError, MessageId, Miss, StatusChannel, StatusLine, StatusPost};
 pub use folder::Folder;
 pub use inbox::{Arrived, Inbox, Incoming, Verdict};
-pub use smtp::{Connection, Limits, Login, Protection, Relay, RelayError, Smtp};
+pub use smtp::{
+    Bearer, Connection, Limits, Login, Proof, Protection, Relay, RelayError, Smtp, TokenSource,
+};
+
+/// One letter as it goes over the wire.
+#[derive(Clone, Copy)]
+pub struct Outgoing<'a> {
+    /// What a bounce goes back to; empty for the null sender.
+    pub envelope_from: &'a str,
+    /// The recipient.
+    pub to: &'a EmailAddress,
+    /// The whole message with CRLF line ends, and exactly what arrives.
+    pub bytes: &'a [u8],
+}
+
+impl std::fmt::Debug for Outgoing<'_> {
+    /// Never the letter.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Outgoing")
+            .field("to", self.to)
+            .field("size_bytes", &self.bytes.len())
+            .finish_non_exhaustive()
+    }
+}
 
 /// What one attempt came to: how far it got, what was answered there, and what that means.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,37 +50,27 @@ pub struct Sent {
 }
 
 impl Sent {
-    /// What `answer` at `stage` means, by the table.
-    pub fn new(stage: Stage, answer: Answer) -> Self {
+    /// What `answer` at `stage` means, by the table and the relay's own texts.
+    pub fn new(stage: Stage, answer: Answer, texts: &RelayTexts) -> Self {
         Self {
-            outcome: outcome(stage, &answer),
-            cause: ruling(stage, &answer).cause,
+            outcome: outcome(stage, &answer, texts),
+            cause: ruling(stage, &answer, texts).cause,
             stage,
             answer,
         }
     }
 
-    /// Whether a relay that had heard nothing of this letter closed a connection that was used before: an idle limit, or its
-    /// own count of messages. A fresh connection is worth one try, and the relay is not to blame.
+    /// Whether a connection that was used before ended when this letter had only been named: an idle limit, the relay's own
+    /// count of messages, trouble with the letter before. Nothing happened to this one; a fresh connection is worth one try,
+    /// and the relay is not to blame.
     fn is_a_goodbye(&self) -> bool {
-        self.stage == Stage::Mail
+        matches!(self.stage, Stage::Mail | Stage::Rcpt | Stage::Data)
             && match &self.answer {
-                Answer::Lost => true,
+                Answer::Lost | Answer::TimedOut => true,
                 Answer::Reply(reply) => reply.code == 421,
-                Answer::TimedOut | Answer::Tls | Answer::Garbled => false,
+                Answer::Tls | Answer::Garbled => false,
             }
     }
-}
-
-/// One letter as it goes over the wire.
-#[derive(Clone, Copy)]
-pub struct Outgoing<'a> {
-    /// The envelope's sender.
-    pub envelope_from: &'a str,
-    /// To whom.
-    pub to: &'a EmailAddress,
-    /// All of it.
-    pub bytes: &'a [u8],
 }
 
 /// Where letters go.
@@ -112,25 +125,32 @@ impl Session {
         }
     }
 
-    /// Sends one letter. Never an error: what happened is the answer. `bytes` is the whole message with CRLF line ends, and
-    /// exactly what arrives.
+    /// Sends `letter`; where the relay takes groups, `next` is named on the way, so that it costs no round trip of its own.
+    /// `next` is a promise only: whatever is sent next is sent rightly. Never an error: what happened is the answer.
+    ///
+    /// To name a letter is to say its sender and its recipient, so its attempt must be on record before. A letter that was
+    /// named and is not sent was not attempted: it may be given back, and the connection ends with [`Session::close`].
     pub async fn send(&mut self, letter: Outgoing<'_>, next: Option<Outgoing<'_>>) -> Sent {
-        let _ = next;
-        let Outgoing {
-            envelope_from,
-            to,
-            bytes,
-        } = letter;
         match self {
             Self::Smtp { smtp, connection } => {
                 let reused = connection.as_ref().is_some_and(|open| open.is_usable());
-                let sent = by_mail(smtp, connection, envelope_from, to, bytes).await;
+                let sent = by_mail(smtp, connection, letter, next).await;
                 if reused && sent.is_a_goodbye() {
-                    return by_mail(smtp, connection, envelope_from, to, bytes).await;
+                    return by_mail(smtp, connection, letter, next).await;
                 }
                 sent
             }
-            Self::Folder(folder) => folder.write(bytes).await,
+            Self::Folder(folder) => folder.write(letter.bytes).await,
+        }
+    }
+
+    /// Whether it is worth having the next letter at hand when one is sent: a connection is open, and its relay takes groups.
+    pub fn takes_groups(&self) -> bool {
+        match self {
+            Self::Smtp { connection, .. } => {
+                connection.as_ref().is_some_and(|open| open.takes_groups())
+            }
+            Self::Folder(_) => false,
         }
     }
 
@@ -152,12 +172,11 @@ impl Session {
 async fn by_mail(
     smtp: &Smtp,
     connection: &mut Option<Box<Connection>>,
-    envelope_from: &str,
-    to: &EmailAddress,
-    bytes: &[u8],
+    letter: Outgoing<'_>,
+    next: Option<Outgoing<'_>>,
 ) -> Sent {
     match usable(smtp, connection).await {
-        Ok(open) => open.send(envelope_from, to, bytes).await,
+        Ok(open) => open.send(letter, next).await,
         Err(sent) => sent,
     }
 }

@@ -1,20 +1,27 @@
-//! Mail to a relay: settings, and one connection that is owned by one task and knows at which stage each thing happened.
+//! Mail to a relay: settings, and connections that are owned by one task each and know at which stage each thing happened.
 
+mod answer;
+mod connection;
 mod conversation;
+mod dial;
+mod plan;
+mod sign_in;
 mod stream;
+mod token;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use lettre::transport::smtp::client::{Certificate, TlsParameters};
 use secrecy::SecretString;
-use tokio::time::Instant;
 
-use self::conversation::{Conversation, Stop};
+pub use self::connection::Connection;
+use self::conversation::{Conversation, Ended};
+use self::sign_in::{Identity, Kind};
+pub use self::token::TokenSource;
+use self::token::Tokens;
 use super::Sent;
-use crate::domain::EmailAddress;
-use crate::domain::delivery::{Answer, Reply, Stage};
+use crate::domain::delivery::{Cause, RelayTexts};
 
 /// How a relay is reached and what it is asked for.
 #[derive(Debug, Clone)]
@@ -37,6 +44,8 @@ pub struct Relay {
     pub messages_per_connection: u32,
     /// After this long as well.
     pub connection_age: Duration,
+    /// The phrases by which this relay tells what its codes do not.
+    pub texts: RelayTexts,
 }
 
 impl Relay {
@@ -57,6 +66,7 @@ impl Relay {
             limits: Limits::default(),
             messages_per_connection: 50,
             connection_age: Duration::from_secs(300),
+            texts: RelayTexts::default(),
         }
     }
 }
@@ -72,13 +82,38 @@ pub enum Protection {
     Nothing,
 }
 
-/// A user name and its password.
+/// A user name, and what proves it.
 #[derive(Debug, Clone)]
 pub struct Login {
     /// As the relay knows it.
     pub user: String,
-    /// Never printed.
-    pub password: SecretString,
+    /// What we sign in with.
+    pub proof: Proof,
+}
+
+/// What proves who we are.
+#[derive(Debug, Clone)]
+pub enum Proof {
+    /// By PLAIN or LOGIN. Never printed.
+    Password(SecretString),
+    /// A token of the site's identity provider.
+    Token {
+        /// How it is said.
+        bearer: Bearer,
+        /// Where it comes from.
+        source: TokenSource,
+        /// How long it is used for new connections before it is fetched anew.
+        lifetime: Duration,
+    },
+}
+
+/// How a token is said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bearer {
+    /// Google's and Microsoft's own.
+    Xoauth2,
+    /// RFC 7628.
+    OauthBearer,
 }
 
 /// How long each stage may take; the defaults are RFC 5321's minimums (section 4.5.3.2).
@@ -100,7 +135,7 @@ pub struct Limits {
     pub rcpt: Duration,
     /// DATA, up to its 354.
     pub data: Duration,
-    /// Handing the body over.
+    /// Handing each part of the body over.
     pub body: Duration,
     /// The answer to the final dot. A shorter wait makes doubts.
     pub dot: Duration,
@@ -165,8 +200,10 @@ pub struct Smtp(Arc<Prepared>);
 
 struct Prepared {
     relay: Relay,
-    implicit: tokio_native_tls::TlsConnector,
-    start_tls: TlsParameters,
+    /// None where nothing is to be protected: to build one reads all of the system's authorities.
+    tls: Option<tokio_native_tls::TlsConnector>,
+    /// Where the token comes from, if we sign in with one.
+    tokens: Option<Tokens>,
 }
 
 impl std::fmt::Debug for Smtp {
@@ -186,9 +223,8 @@ impl Smtp {
         {
             return Err(RelayError::Hello);
         }
-        let mut implicit = native_tls::TlsConnector::builder();
-        implicit.min_protocol_version(Some(native_tls::Protocol::Tlsv12));
-        let mut start_tls = TlsParameters::builder(relay.host.clone());
+        let mut tls = native_tls::TlsConnector::builder();
+        tls.min_protocol_version(Some(native_tls::Protocol::Tlsv12));
         if let Some(path) = &relay.ca_file {
             let pem = std::fs::read_to_string(path).map_err(|source| RelayError::CaFile {
                 path: path.clone(),
@@ -203,31 +239,74 @@ impl Smtp {
                     path: path.clone(),
                     nth,
                 };
-                implicit.add_root_certificate(
+                tls.add_root_certificate(
                     native_tls::Certificate::from_pem(block.as_bytes()).map_err(|_| bad())?,
-                );
-                start_tls = start_tls.add_root_certificate(
-                    Certificate::from_pem(block.as_bytes()).map_err(|_| bad())?,
                 );
             }
         }
-        let implicit = implicit.build().map_err(|_| RelayError::Tls)?;
-        Ok(Self(Arc::new(Prepared {
-            implicit: implicit.into(),
-            start_tls: start_tls.build_native().map_err(|_| RelayError::Tls)?,
-            relay,
-        })))
+        let tls = match relay.tls {
+            Protection::Nothing => None,
+            Protection::StartTls | Protection::Implicit => {
+                Some(tls.build().map_err(|_| RelayError::Tls)?.into())
+            }
+        };
+        let tokens = match relay.login.as_ref().map(|login| &login.proof) {
+            Some(Proof::Token {
+                source, lifetime, ..
+            }) => Some(Tokens::new(source.clone(), *lifetime)),
+            Some(Proof::Password(_)) | None => None,
+        };
+        Ok(Self(Arc::new(Prepared { relay, tls, tokens })))
     }
 
-    /// Opens a connection: TCP, greeting, EHLO, TLS, sign-in. The error says how far it came.
+    /// Opens a connection: TCP, greeting, EHLO, TLS, sign-in. The error says how far it came. A token that is refused is
+    /// fetched anew and, if that gives another, tried once more; a password never is.
     pub async fn connect(&self) -> Result<Connection, Sent> {
-        let conversation = Conversation::open(&self.0).await.map_err(Stop::sent)?;
-        Ok(Connection {
-            conversation: Some(conversation),
-            smtp: self.clone(),
-            opened_at: Instant::now(),
-            messages: 0,
-        })
+        let mut who = self.identity().await.map_err(|ended| self.sent(ended))?;
+        let refused = match self.open(who.as_ref()).await {
+            Ok(connection) => return Ok(connection),
+            Err(sent) => sent,
+        };
+        let (Some(who), Some(tokens)) = (&mut who, &self.0.tokens) else {
+            return Err(refused);
+        };
+        if refused.cause != Cause::SignInRefused {
+            return Err(refused);
+        }
+        match tokens.in_place_of(&who.secret).await {
+            Ok(Some(other)) => who.secret = other,
+            Ok(None) => return Err(refused),
+            Err(ended) => return Err(self.sent(ended)),
+        }
+        self.open(Some(who)).await
+    }
+
+    async fn open(&self, who: Option<&Identity<'_>>) -> Result<Connection, Sent> {
+        let opened = Conversation::open(&self.0, who).await;
+        let conversation = opened.map_err(|ended| self.sent(ended))?;
+        Ok(Connection::new(self.clone(), conversation))
+    }
+
+    /// Who signs in, with a token that is young enough.
+    async fn identity(&self) -> Result<Option<Identity<'_>>, Ended> {
+        let relay = &self.0.relay;
+        let Some(Login { user, proof }) = &relay.login else {
+            return Ok(None);
+        };
+        let (secret, kind) = match (proof, &self.0.tokens) {
+            (Proof::Token { bearer, .. }, Some(tokens)) => (
+                tokens.current().await?,
+                Kind::Token(*bearer, &relay.host, relay.port),
+            ),
+            (Proof::Password(password), _) => (password.clone(), Kind::Password),
+            (Proof::Token { .. }, None) => return Ok(None),
+        };
+        Ok(Some(Identity { user, secret, kind }))
+    }
+
+    /// What an answer means, by this relay's own texts.
+    fn sent(&self, ended: Ended) -> Sent {
+        Sent::new(ended.stage, ended.answer, &self.0.relay.texts)
     }
 }
 
@@ -241,78 +320,6 @@ fn certificates(pem: &str) -> Vec<&str> {
         })
         .filter(|part| part.ends_with(END))
         .collect()
-}
-
-/// One connection to a relay, owned by one task.
-pub struct Connection {
-    /// None once it must not be used any more.
-    conversation: Option<Conversation>,
-    smtp: Smtp,
-    opened_at: Instant,
-    messages: u32,
-}
-
-impl Connection {
-    /// Whether a further message may go over this connection.
-    pub fn is_usable(&self) -> bool {
-        let relay = &self.smtp.0.relay;
-        self.conversation.is_some()
-            && self.messages < relay.messages_per_connection
-            && self.opened_at.elapsed() < relay.connection_age
-    }
-
-    /// Sends one message to one recipient: MAIL, RCPT, DATA, the bytes. `bytes` is the whole message with CRLF line ends; the
-    /// relay gets exactly them. An empty `envelope_from` is the null sender.
-    ///
-    /// After any reply that leaves the conversation in doubt the connection is closed, and [`Connection::is_usable`] says so.
-    pub async fn send(&mut self, envelope_from: &str, to: &EmailAddress, bytes: &[u8]) -> Sent {
-        let Some(conversation) = &mut self.conversation else {
-            return Sent::new(Stage::Connect, Answer::Lost);
-        };
-        self.messages = self.messages.saturating_add(1);
-        let sent = match conversation.deliver(envelope_from, to, bytes).await {
-            Ok(reply) => Sent::new(Stage::Dot, Answer::Reply(reply)),
-            Err(Stop { stage, answer }) => Sent::new(stage, answer),
-        };
-        if !leaves_it_usable(&sent.answer) || !self.cleared(sent.stage).await {
-            self.conversation = None;
-        }
-        sent
-    }
-
-    /// After a refusal in mid-transaction: RSET, so that the next message starts clean.
-    async fn cleared(&mut self, stage: Stage) -> bool {
-        match (&mut self.conversation, stage) {
-            (Some(conversation), Stage::Mail | Stage::Rcpt | Stage::Data) => {
-                conversation.reset().await.is_ok()
-            }
-            (Some(_), Stage::Dot) => true,
-            _ => false,
-        }
-    }
-
-    /// Says goodbye, if there is somebody to say it to.
-    pub async fn close(self) {
-        if let Some(conversation) = self.conversation {
-            conversation.quit().await;
-        }
-    }
-}
-
-/// Whether the relay still listens after this answer: a proper reply other than "closing".
-fn leaves_it_usable(answer: &Answer) -> bool {
-    match answer {
-        Answer::Reply(Reply { code, .. }) => {
-            (200..300).contains(code) || *code >= 400 && *code != 421
-        }
-        Answer::Lost | Answer::TimedOut | Answer::Tls | Answer::Garbled => false,
-    }
-}
-
-impl Stop {
-    fn sent(self) -> Sent {
-        Sent::new(self.stage, self.answer)
-    }
 }
 
 #[cfg(test)]
@@ -369,7 +376,7 @@ mod tests {
         let mut relay = relay("x.example");
         relay.login = Some(Login {
             user: "bell".into(),
-            password: SecretString::from("sentinel-4711"),
+            proof: Proof::Password(SecretString::from("sentinel-4711")),
         });
         let shown = format!("{:?}", Smtp::new(relay).unwrap());
         assert!(shown.contains("bell") && !shown.contains("sentinel-4711"));

@@ -3,16 +3,17 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use secrecy::SecretString;
 use serde::Serialize;
 
 use super::errors::quoted;
 use super::hashed;
 use super::rates::{self, RelayRates};
-use super::secret::{PASSWORD, secret};
-use super::section::{Parsed, Read, Section, Told, Value};
+use super::relay_texts::relay_texts;
+use super::section::{Parsed, Read, Section, Value};
+use super::sign_in::{self, SignIn};
 use super::values::{address, choice, domain, duration, host, is_loopback, line, number, path};
 use crate::domain::EmailAddress;
+use crate::domain::delivery::RelayTexts;
 
 /// Who letters come from, and how they leave.
 #[derive(Debug, Clone, Serialize)]
@@ -126,6 +127,8 @@ pub struct Relay {
     pub connection_age: Duration,
     /// How long to wait at each stage.
     pub timeouts: Timeouts,
+    /// What the relay writes where its codes do not tell.
+    pub texts: RelayTexts,
 }
 
 /// Where letters go.
@@ -147,11 +150,8 @@ pub struct Smtp {
     pub port: u16,
     /// How the connection is protected.
     pub tls: Tls,
-    /// Who we sign in as; there is a password exactly if there is a user.
-    pub user: Option<String>,
-    /// What we sign in with.
-    #[serde(skip)]
-    pub password: Option<SecretString>,
+    /// Who signs in; nobody if the relay knows us by our address.
+    pub sign_in: Option<SignIn>,
     /// Certificates to trust beside the system's, in PEM.
     #[serde(serialize_with = "hashed::some_path")]
     pub ca_file: Option<PathBuf>,
@@ -211,6 +211,7 @@ fn relay(mail: &Section<'_>) -> Read<Relay> {
         300u32,
     );
     let timeouts = timeouts(&own);
+    let texts = relay_texts(&own);
     own.finish()?;
     let rates = rates?;
     Ok(Relay {
@@ -221,6 +222,7 @@ fn relay(mail: &Section<'_>) -> Read<Relay> {
         messages_per_connection: messages_per_connection?,
         connection_age: Duration::from_secs(seconds_per_connection?.into()),
         timeouts: timeouts?,
+        texts: texts?,
     })
 }
 
@@ -231,8 +233,7 @@ fn way(own: &Section<'_>) -> Read<RelayWay> {
     let smtp_host = own.optional("host", host);
     let port = own.optional("port", number("port", 1..=65_535u16));
     let tls = own.or("tls", choice(TLS), Tls::Starttls);
-    let user = own.optional("user", line);
-    let password = secret(own, &PASSWORD);
+    let sign_in = sign_in::keys(own);
     let ca_file = own.optional("ca_file", path);
     let hello = own.optional("hello", host);
     match kind? {
@@ -244,16 +245,14 @@ fn way(own: &Section<'_>) -> Read<RelayWay> {
             let host = smtp_host
                 .and_then(|host| host.ok_or_else(|| own.missing("host", "\"smtp.parl.example\"")));
             let protected = protected(own, &host, &tls);
-            let signed_in = signed_in(own, &user, &password);
+            let sign_in = sign_in.sign_in(own);
             protected?;
-            signed_in?;
             let tls = tls?;
             Ok(RelayWay::Smtp(Smtp {
                 host: host?,
                 port: port?.unwrap_or(tls.usual_port()),
                 tls,
-                user: user?,
-                password: password?,
+                sign_in: sign_in?,
                 ca_file: ca_file?,
                 hello: hello?,
             }))
@@ -272,22 +271,6 @@ fn protected(own: &Section<'_>, host: &Read<String>, tls: &Read<Tls>) -> Read<()
             Err(own.wrong("tls", text))
         }
         _ => Ok(()),
-    }
-}
-
-/// A user without a password, or a password without a user, is a mistake.
-fn signed_in(
-    own: &Section<'_>,
-    user: &Read<Option<String>>,
-    password: &Read<Option<SecretString>>,
-) -> Read<()> {
-    match (user, password) {
-        (Ok(Some(_)), Ok(None)) => Err(own.wrong(
-            "user",
-            "there is no password for it; add password_env or password_file, or remove it",
-        )),
-        (Ok(None), Ok(Some(_))) => Err(own.missing("user", "\"bell\"")),
-        (Ok(_), Ok(_)) | (Err(Told), _) | (_, Err(Told)) => Ok(()),
     }
 }
 

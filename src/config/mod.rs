@@ -12,8 +12,10 @@ mod mail;
 mod organisation;
 mod rates;
 mod records;
+mod relay_texts;
 mod secret;
 mod section;
+mod sign_in;
 mod timetable;
 mod values;
 
@@ -40,6 +42,7 @@ pub use self::mail::{Mail, Relay, RelayWay, Sensitivity, Smtp, Timeouts, Tls};
 pub use self::organisation::{Campaign, Operator, Organisation, Role, Texts};
 pub use self::rates::{HelpDesk, RelayRates};
 pub use self::records::{LEVEL_VARIABLE, Log, LogFormat, Report, Retention};
+pub use self::sign_in::{Bearer, Proof, SignIn, TokenSource};
 pub use self::timetable::{Calendar, CronLine, LadderOverride, Ladders, Schedule};
 
 /// The annotated example: every key, with its default where it has one.

@@ -1,17 +1,21 @@
 //! Delivery: what is sent, what one attempt means for the next, and how long we go on trying.
 
+mod opening;
 mod reply;
 mod retries;
 mod ruling;
 mod standing;
+mod texts;
 
 use serde::{Deserialize, Serialize};
 
+pub use opening::{Opening, Then, opening};
 pub use reply::{Reply, masked};
 pub(in crate::domain) use retries::scattered;
 pub use retries::{Next, Retries, Tried};
-pub use ruling::{Cause, Ruling, outcome, ruling};
+pub use ruling::{Cause, Ruling, is_about_parameters, outcome, ruling};
 pub use standing::{Beyond, Standing};
+pub use texts::RelayTexts;
 
 macro_rules! words {
     ($name:ident { $($variant:ident = $word:literal,)* }) => {

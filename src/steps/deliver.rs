@@ -2,8 +2,8 @@
 //!
 //! Five rooms: [`writing`] turns leased deliveries into letters, on all cores and ahead of need; [`pass`] is the one clerk
 //! who claims, begins and records, a round a transaction, never open while a byte is on the wire; [`gate`] says which
-//! letters may go now; [`crew`] is one task a connection; [`meaning`] says what an answer means. What is begun at once is the doubt window: a crash leaves no more
-//! than that in doubt, however many letters are leased and written.
+//! letters may go now; [`crew`] is one task a connection; [`meaning`] says what an answer means. What is begun at once is
+//! the doubt window: a crash leaves no more than that in doubt, however many letters are leased and written.
 
 mod crew;
 mod gate;

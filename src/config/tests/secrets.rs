@@ -17,7 +17,14 @@ fn secrets_come_from_the_environment_or_a_file() {
         let RelayWay::Smtp(smtp) = config.mail.relay.way else {
             panic!("no relay")
         };
-        smtp.password.unwrap().expose_secret().to_owned()
+        let Some(SignIn {
+            proof: Proof::Password(password),
+            ..
+        }) = smtp.sign_in
+        else {
+            panic!("no password")
+        };
+        password.expose_secret().to_owned()
     };
     assert_eq!(
         smtp("password_env = \"BELL_RELAY_PASSWORD\""),

@@ -78,8 +78,8 @@ impl Standing {
     pub fn heard(
         &mut self,
         delivery: Option<DeliveryId>,
-        ruling: &Ruling,
         outcome: Outcome,
+        cause: Cause,
         connections: u16,
         who: u64,
         now: Moment,
@@ -87,7 +87,12 @@ impl Standing {
         match outcome {
             Outcome::DeferRelay => self.absent(who, now),
             Outcome::Throttle => {
-                let word = Word::of(ruling).unwrap_or(Word::Rate);
+                let ruling = Ruling {
+                    row: 0,
+                    outcome: Some(outcome),
+                    cause,
+                };
+                let word = Word::of(&ruling).unwrap_or(Word::Rate);
                 let throttle = self.throttle.unwrap_or(Throttle::new(connections));
                 self.throttle = Some(throttle.heard(word, now));
                 self.away = None;
@@ -100,7 +105,7 @@ impl Standing {
                 self.away = None;
                 self.refused.clear();
             }
-            Outcome::FailRecipient if ruling.cause == Cause::Policy => {
+            Outcome::FailRecipient if cause == Cause::Policy => {
                 self.away = None;
                 self.refused.extend(delivery);
                 if self.refused.len() >= POLICY_RUN {
@@ -138,7 +143,7 @@ mod tests {
     use chrono::TimeDelta;
 
     use super::*;
-    use crate::domain::delivery::{Answer, Reply, Stage, ruling};
+    use crate::domain::delivery::{Answer, RelayTexts, Reply, Stage, ruling};
 
     const START: Moment = Moment::from_micros(1_770_000_000_000_000);
 
@@ -149,9 +154,9 @@ mod tests {
         answer: &Answer,
         now: Moment,
     ) -> Beyond {
-        let ruling = ruling(stage, answer);
-        let outcome = ruling.outcome.unwrap();
-        standing.heard(Some(DeliveryId(delivery)), &ruling, outcome, 4, 7, now)
+        let ruling = ruling(stage, answer, &RelayTexts::default());
+        let (outcome, cause) = (ruling.outcome.unwrap(), ruling.cause);
+        standing.heard(Some(DeliveryId(delivery)), outcome, cause, 4, 7, now)
     }
 
     fn reply(code: u16, text: &str) -> Answer {

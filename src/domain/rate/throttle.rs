@@ -138,7 +138,7 @@ impl Throttle {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::delivery::{Answer, Reply, Stage, ruling};
+    use crate::domain::delivery::{Answer, RelayTexts, Reply, Stage, ruling};
 
     const START: Moment = Moment::from_micros(1_770_000_000_000_000);
 
@@ -148,7 +148,11 @@ mod tests {
 
     fn said(stage: Stage, code: u16, text: &str) -> Option<Word> {
         let reply = Reply::new(code, text);
-        Word::of(&ruling(stage, &Answer::Reply(reply)))
+        Word::of(&ruling(
+            stage,
+            &Answer::Reply(reply),
+            &RelayTexts::default(),
+        ))
     }
 
     #[test]

@@ -15,7 +15,7 @@ use super::{Delivered, RELAY, Stopping, Waiting, describe};
 use crate::app::{Bar, Shared};
 use crate::channels::{Sent, Session};
 use crate::domain::case::CaseState;
-use crate::domain::delivery::{Beyond, Outcome, Standing, ruling};
+use crate::domain::delivery::{Beyond, Outcome, Standing};
 use crate::domain::policy::WhyNot;
 use crate::domain::rate::Meter;
 use crate::domain::{DeliveryId, Moment};
@@ -238,8 +238,7 @@ impl Pass {
         let (connections, who) = (self.connections(), u64::from(std::process::id()));
         let mut standing = self.standing.clone();
         for (delivery, sent, at) in answers {
-            let ruling = ruling(sent.stage, &sent.answer);
-            match standing.heard(*delivery, &ruling, sent.outcome, connections, who, *at) {
+            match standing.heard(*delivery, sent.outcome, sent.cause, connections, who, *at) {
                 Beyond::Nothing => {}
                 Beyond::PolicyRun(refused) => {
                     tx.unrefuse(&refused, now).await?;

@@ -10,6 +10,7 @@ pub mod postfix;
 pub mod postgres;
 pub mod program;
 pub mod relay;
+pub mod strict;
 
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;

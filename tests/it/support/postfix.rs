@@ -1,8 +1,13 @@
 //! Postfix as the submission relay: one instance a test, in which the recipient's name says what becomes of a letter.
 //!
-//! `r450-4.2.1-anna@` is refused like that at RCPT, `late-…@` is accepted and bounces, `full-…@` is accepted and deferred;
-//! all others end in the Maildir `other`, `bounces` and `bounces+…` in `bounces`.
+//! `r450-4.2.1-anna@` is refused like that at RCPT, `t451-4.3.0-…@` at DATA, `d554-5.7.1-…@` after the dot, and
+//! `x450-4.2.1-rate.limit-…@` at RCPT in these words; a sender `s550-5.7.60-…@` is refused at MAIL by the door `senders`.
+//! `late-…@` is accepted and bounces, `full-…@` is accepted and deferred; all others end in the Maildir `other`, `bounces`
+//! and `bounces+…` in `bounces`.
 
+use std::collections::HashSet;
+use std::io::{BufRead, BufReader, Write};
+use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -22,6 +27,17 @@ pub struct Postfix {
     pub plain: u16,
     /// Like `plain`, but answers the final dot three seconds late.
     pub late: u16,
+    /// Like `plain`, but takes one command at a time, 7-bit, and tells no size.
+    pub simple: u16,
+    /// Like `plain`, but says at MAIL what it thinks of a sender, and takes 2000 bytes.
+    pub senders: u16,
+    /// Like `plain`, but takes two connections at once, and three letters a minute.
+    pub limited: u16,
+    /// Like `plain`, but closes after the second error.
+    pub impatient: u16,
+    /// Like `plain`, but asks [`Postfix::greylist`] about each recipient.
+    pub grey: u16,
+    policy: u16,
     /// Before the place, so that the server is gone before its files are.
     _guard: Guard,
     place: Place,
@@ -34,12 +50,20 @@ impl Postfix {
         let dir = place.path();
         prepare(dir);
         for _ in 0..3 {
-            let [submission, smtps, plain, late] = free_ports();
-            std::fs::write(
-                dir.join("etc/master.cf"),
-                master_cf(submission, smtps, plain, late),
-            )
-            .unwrap();
+            let ports: [u16; 10] = free_ports();
+            std::fs::write(dir.join("etc/master.cf"), master_cf(ports)).unwrap();
+            let [
+                submission,
+                smtps,
+                plain,
+                late,
+                simple,
+                senders,
+                limited,
+                impatient,
+                grey,
+                policy,
+            ] = ports;
             // Postfix reads a main.cf that is younger than three seconds again and again until it is old enough.
             run(Command::new("sh")
                 .args(["-c", "touch -d '1 minute ago' etc/*"])
@@ -56,6 +80,12 @@ impl Postfix {
                     smtps,
                     plain,
                     late,
+                    simple,
+                    senders,
+                    limited,
+                    impatient,
+                    grey,
+                    policy,
                     _guard: guard,
                     place,
                 };
@@ -65,6 +95,18 @@ impl Postfix {
             "postfix does not start: {}",
             std::fs::read_to_string(dir.join("log")).unwrap_or_default()
         );
+    }
+
+    /// Greylists for the door `grey`: whoever is new comes in at the second try.
+    pub fn greylist(&self) {
+        let listener = TcpListener::bind(("127.0.0.1", self.policy)).unwrap();
+        std::thread::spawn(move || {
+            let mut known = HashSet::new();
+            for stream in listener.incoming().flatten() {
+                // One connection after the other: Postfix keeps its own open.
+                let _ = greylist(&stream, &mut known);
+            }
+        });
     }
 
     /// The authority that signed the relay's certificate.
@@ -106,6 +148,26 @@ impl Postfix {
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.place.path().join("log")).unwrap_or_default()
     }
+}
+
+/// Postfix's policy protocol: lines of `name=value` up to an empty one, answered by an action and an empty line.
+fn greylist(mut stream: &TcpStream, known: &mut HashSet<String>) -> std::io::Result<()> {
+    let mut lines = BufReader::new(stream).lines();
+    let mut recipient = String::new();
+    while let Some(line) = lines.next().transpose()? {
+        if let Some(name) = line.strip_prefix("recipient=") {
+            name.clone_into(&mut recipient);
+        }
+        if line.is_empty() {
+            let action = if known.insert(recipient.clone()) {
+                "451 4.7.1 Greylisted, please try again later"
+            } else {
+                "dunno"
+            };
+            write!(stream, "action={action}\n\n")?;
+        }
+    }
+    Ok(())
 }
 
 fn prepare(dir: &Path) {
@@ -184,6 +246,8 @@ smtpd_sasl_type = cyrus
 smtpd_sasl_path = smtpd
 smtpd_sasl_local_domain = mail.parl.example
 smtpd_recipient_restrictions = check_recipient_access pcre:DIR/etc/rcpt, permit
+smtpd_data_restrictions = check_recipient_access pcre:DIR/etc/data
+smtpd_end_of_data_restrictions = check_recipient_access pcre:DIR/etc/dot
 smtpd_error_sleep_time = 0
 smtpd_client_event_limit_exceptions =
 queue_run_delay = 2s
@@ -192,10 +256,26 @@ maximal_backoff_time = 2s
 message_size_limit = 1000000
 ";
 
-const MAPS: [(&str, &str); 4] = [
+const MAPS: [(&str, &str); 7] = [
+    (
+        "data",
+        r"/^t([45]\d\d)-([45]\.\d+\.\d+)-.*@parl\.example$/ $1 $2 said the test
+",
+    ),
+    (
+        "dot",
+        r"/^d([45]\d\d)-([45]\.\d+\.\d+)-.*@parl\.example$/ $1 $2 said the test
+",
+    ),
+    (
+        "sender",
+        r"/^s([45]\d\d)-([45]\.\d+\.\d+)-.*@parl\.example$/ $1 $2 said the test
+",
+    ),
     (
         "rcpt",
         r"/^r([45]\d\d)-([45]\.\d+\.\d+)-.*@parl\.example$/ $1 $2 said the test
+/^x([45]\d\d)-([45]\.\d+\.\d+)-(\w+)\.(\w+)-.*@parl\.example$/ $1 $2 $3 $4
 /^slow(\d+)-.*@parl\.example$/ sleep $1
 ",
     ),
@@ -223,13 +303,30 @@ endif
 ];
 
 /// Debian's services, none of them in a chroot, and one door for each behaviour.
-fn master_cf(submission: u16, smtps: u16, plain: u16, late: u16) -> String {
+fn master_cf(ports: [u16; 10]) -> String {
+    let [
+        submission,
+        smtps,
+        plain,
+        late,
+        simple,
+        senders,
+        limited,
+        impatient,
+        grey,
+        policy,
+    ] = ports;
     let signed_in = "-o smtpd_sasl_auth_enable=yes -o { smtpd_relay_restrictions = permit_sasl_authenticated, reject }";
     format!(
         "127.0.0.1:{submission} inet n - n - - smtpd -o smtpd_tls_security_level=encrypt {signed_in}
 127.0.0.1:{smtps} inet n - n - - smtpd -o smtpd_tls_wrappermode=yes {signed_in}
 127.0.0.1:{plain} inet n - n - - smtpd
 127.0.0.1:{late} inet n - n - - smtpd -o {{ smtpd_end_of_data_restrictions = sleep 3 }}
+127.0.0.1:{simple} inet n - n - - smtpd -o {{ smtpd_discard_ehlo_keywords = pipelining chunking 8bitmime smtputf8 dsn size etrn vrfy }} -o message_size_limit=2000
+127.0.0.1:{senders} inet n - n - - smtpd -o smtpd_delay_reject=no -o {{ smtpd_sender_restrictions = check_sender_access pcre:$config_directory/sender }} -o message_size_limit=2000
+127.0.0.1:{limited} inet n - n - - smtpd -o smtpd_client_connection_count_limit=2 -o smtpd_client_message_rate_limit=3
+127.0.0.1:{impatient} inet n - n - - smtpd -o smtpd_hard_error_limit=2 -o smtpd_soft_error_limit=1
+127.0.0.1:{grey} inet n - n - - smtpd -o {{ smtpd_recipient_restrictions = check_policy_service inet:127.0.0.1:{policy}, permit }}
 pickup unix n - n 60 1 pickup
 cleanup unix n - n - 0 cleanup
 qmgr unix n - n 300 1 qmgr
