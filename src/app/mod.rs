@@ -305,6 +305,9 @@ fn outlet(config: &Config) -> anyhow::Result<Outlet> {
     to.limits = Limits {
         connect: timeouts.connect,
         greeting: timeouts.greeting,
+        ehlo: timeouts.greeting,
+        start_tls: timeouts.greeting,
+        auth: timeouts.greeting,
         mail: timeouts.mail,
         rcpt: timeouts.rcpt,
         data: timeouts.data,
