@@ -1,5 +1,6 @@
 //! App: store, messages, channels, policy and clock, wired from the config; what every step is handed.
 
+mod alarm;
 mod letters;
 mod progress;
 
@@ -24,6 +25,7 @@ use crate::domain::ladder::{Due, Ladder, Rung, Step, When};
 use crate::messages::{Constants, Messages, Sourced};
 use crate::store::Store;
 
+pub use alarm::Alarms;
 pub use letters::{Framing, Letters, Written, letter_hash};
 pub use progress::{Bar, Progress};
 
@@ -48,6 +50,8 @@ pub struct App {
     pub calendar: Calendar,
     /// When a delivery is tried again.
     pub retries: Retries,
+    /// How an operator is told that something is wrong.
+    pub alarms: Alarms,
     /// How far long work is.
     pub progress: Progress,
     /// Who we are among the instances that share a database.
@@ -72,6 +76,7 @@ impl App {
             inbox: config.mail.maildir.clone().map(Inbox::new),
             status: status(&config)?,
             worker: format!("{}-{:08x}", std::process::id(), rand::random::<u32>()),
+            alarms: Alarms::new(&config.alarm, store.clone(), clock.clone()),
             progress: Progress::silent(),
             retries: Retries::default(),
             clock,

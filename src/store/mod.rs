@@ -3,6 +3,7 @@
 //! A transaction is never held across the network. Rows are read and written in sets, handed over as one JSON text;
 //! how a set is opened and how work is claimed are the two places where the dialects differ on purpose.
 
+mod alarms;
 mod audits;
 mod campaigns;
 mod case_moves;
@@ -22,6 +23,7 @@ mod tasks;
 use serde::Serialize;
 use sqlx::{Postgres, Sqlite, Transaction};
 
+pub use alarms::{AlarmRow, Telling};
 pub use audits::{Audit, AuditCounts, FindingDraft, NewAudit, StoredFinding};
 pub use campaigns::{Campaign, Thread, ThreadDraft, ThreadQueued, ThreadState};
 pub use case_moves::{CaseClosing, CaseOpening};

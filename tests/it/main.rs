@@ -2,6 +2,7 @@
 
 mod support;
 
+mod alarm;
 mod badinput;
 mod cli;
 mod crash;

@@ -1,5 +1,6 @@
 //! The store: every method, on SQLite and on PostgreSQL, by the same tests.
 
+mod alarms;
 mod audits;
 mod bed;
 mod campaigns;

@@ -4,6 +4,7 @@
 
 pub mod bell;
 pub mod catcher;
+pub mod child;
 pub mod discord;
 pub mod flow;
 pub mod postfix;
