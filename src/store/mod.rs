@@ -8,6 +8,7 @@ mod audits;
 mod campaigns;
 mod case_moves;
 mod cases;
+mod chase;
 mod evidence;
 mod figures;
 mod history;
@@ -28,6 +29,7 @@ pub use audits::{Audit, AuditCounts, FindingDraft, NewAudit, StoredFinding};
 pub use campaigns::{Campaign, Thread, ThreadDraft, ThreadQueued, ThreadState};
 pub use case_moves::{CaseClosing, CaseOpening};
 pub use cases::{CaseRow, Deciding};
+pub use chase::LateThread;
 pub use evidence::{EvidenceDraft, EvidenceRead, LatestEvidence};
 pub use incidents::{Incident, Post, PostState};
 pub use ledger::Entry;
@@ -37,7 +39,7 @@ pub use outbox::{
 pub use people::{AccountFacts, DirectoryChange, Known, PersonFacts, SyncCounts};
 pub use runs::{Claimed, Run};
 pub use stories::{Attempt, DeliveryStory};
-pub use tasks::{Task, TaskKind};
+pub use tasks::{LATE, Task, TaskKind};
 
 /// The one store: an embedded SQLite file, or a PostgreSQL server that several machines share.
 #[derive(Clone, Debug)]

@@ -12,6 +12,7 @@ mod layers;
 mod lockfile;
 mod mail;
 mod migrations;
+mod outage;
 mod report;
 mod serve;
 mod store;

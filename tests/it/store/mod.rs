@@ -5,6 +5,7 @@ mod audits;
 mod bed;
 mod campaigns;
 mod cases;
+mod chase;
 mod evidence;
 mod history;
 mod incidents;

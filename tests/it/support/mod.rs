@@ -11,6 +11,7 @@ pub mod postfix;
 pub mod postgres;
 pub mod program;
 pub mod relay;
+pub mod sink;
 
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
