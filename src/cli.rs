@@ -97,6 +97,8 @@ pub enum Command {
     Hold(Hold),
     /// What human beings have to do: people to reach another way, accounts to contain, doubts to decide
     Tasks,
+    /// What is wrong with the service itself: relay, database, disk, mailbox, steps. Exit code 1 if anything is
+    Alarms,
     /// Incidents: what staff and public are told about
     #[command(subcommand)]
     Incident(Incident),

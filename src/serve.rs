@@ -11,7 +11,7 @@ use crate::app::Shared;
 use crate::domain::Moment;
 use crate::schedule::Schedule;
 use crate::steps::{self, deliver::Stopping};
-use crate::store::Claimed;
+use crate::store::{Claimed, StoreError};
 
 /// After the signal to stop, steps have this long to come to an end.
 const GRACE: Duration = Duration::from_secs(8);
@@ -82,7 +82,9 @@ async fn job(app: Shared, name: &'static str, schedule: Schedule, mut stopping: 
         Ok(Some(run)) => run.due_at,
         Ok(None) => app.clock.now(),
         Err(error) => {
-            tracing::error!(run.name = name, "{:#}", anyhow::Error::from(error));
+            let error = anyhow::Error::from(error);
+            tracing::error!(run.name = name, "{error:#}");
+            raise(&app, name, &error).await;
             app.clock.now()
         }
     };
@@ -94,6 +96,7 @@ async fn job(app: Shared, name: &'static str, schedule: Schedule, mut stopping: 
                 // The firing stays due: a database that was away is asked again.
                 Err(error) => {
                     tracing::error!(run.name = name, "{error:#}");
+                    raise(&app, name, &error).await;
                     nap(Duration::from_secs(5), &mut stopping).await;
                 }
             }
@@ -128,10 +131,12 @@ async fn fire(
     let (result, failed) = match step(app, name, stopping).await {
         Ok(result) => {
             tracing::info!(run.name = name, run.due_at = %due_at, "{result}");
+            clear(app, name).await;
             (result, false)
         }
         Err(error) => {
             tracing::error!(run.name = name, run.due_at = %due_at, "{error:#}");
+            raise(app, name, &error).await;
             (format!("{error:#}"), true)
         }
     };
@@ -139,6 +144,53 @@ async fn fire(
         .end_run(name, due_at, &result, failed, app.clock.now())
         .await?;
     Ok(())
+}
+
+/// Whose trouble it is when a step fails: the name of an alarm, and what it says.
+fn trouble(name: &str, error: &anyhow::Error) -> (String, String) {
+    let of_store = || {
+        error
+            .chain()
+            .filter_map(|cause| cause.downcast_ref::<StoreError>())
+    };
+    let is_full = of_store().any(StoreError::is_full)
+        || error
+            .chain()
+            .filter_map(|cause| cause.downcast_ref::<std::io::Error>())
+            .any(|cause| cause.kind() == std::io::ErrorKind::StorageFull);
+    if is_full {
+        let text = format!("there is no room left; make some, and the work goes on: {error:#}");
+        ("disk".to_owned(), text)
+    } else if of_store().any(StoreError::is_passing) {
+        let text = format!(
+            "it does not answer, and nothing is read, sent or recorded until it does; the work then goes on by itself: {error:#}"
+        );
+        ("database".to_owned(), text)
+    } else if name == "inbox" {
+        (own_alarm(name), format!("bounces are not read: {error:#}"))
+    } else {
+        (own_alarm(name), format!("the step {name} fails: {error:#}"))
+    }
+}
+
+/// The alarm that is a step's own.
+fn own_alarm(name: &str) -> String {
+    match name {
+        "inbox" => "inbox".to_owned(),
+        name => format!("schedule.{name}"),
+    }
+}
+
+async fn raise(app: &Shared, name: &str, error: &anyhow::Error) {
+    let (alarm, text) = trouble(name, error);
+    app.alarms.raise(&alarm, &text).await;
+}
+
+/// A step that came to its end had a database, and room.
+async fn clear(app: &Shared, name: &str) {
+    for alarm in ["database", "disk", &own_alarm(name)] {
+        app.alarms.clear(alarm).await;
+    }
 }
 
 /// One step by its name in the schedule; what it did, in one line.

@@ -1,5 +1,6 @@
 //! App: store, messages, channels, policy and clock, wired from the config; what every step is handed.
 
+mod alarm;
 mod letters;
 mod progress;
 
@@ -28,6 +29,7 @@ use crate::domain::ladder::{Due, Ladder, Rung, Step, When};
 use crate::messages::{Constants, Messages, Sourced};
 use crate::store::Store;
 
+pub use alarm::Alarms;
 pub use letters::{Framing, Letters, Written, letter_hash};
 pub use progress::{Bar, Progress};
 
@@ -52,6 +54,8 @@ pub struct App {
     pub calendar: Calendar,
     /// When a delivery is tried again.
     pub retries: Retries,
+    /// How an operator is told that something is wrong.
+    pub alarms: Alarms,
     /// How far long work is.
     pub progress: Progress,
     /// Who we are among the instances that share a database.
@@ -76,6 +80,7 @@ impl App {
             inbox: config.mail.maildir.clone().map(Inbox::new),
             status: status(&config)?,
             worker: format!("{}-{:08x}", std::process::id(), rand::random::<u32>()),
+            alarms: Alarms::new(&config.alarm, store.clone(), clock.clone()),
             progress: Progress::silent(),
             retries: Retries::default(),
             clock,
@@ -312,6 +317,9 @@ fn outlet(config: &Config) -> anyhow::Result<Outlet> {
     to.limits = Limits {
         connect: timeouts.connect,
         greeting: timeouts.greeting,
+        ehlo: timeouts.greeting,
+        start_tls: timeouts.greeting,
+        auth: timeouts.greeting,
         mail: timeouts.mail,
         rcpt: timeouts.rcpt,
         data: timeouts.data,

@@ -1,5 +1,6 @@
 //! What each command does: builds the app, calls a step or the desk, and answers in words or JSON.
 
+mod alarms;
 mod campaign;
 mod case;
 mod check;
@@ -10,6 +11,7 @@ mod report;
 
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use serde::Serialize;
@@ -149,6 +151,13 @@ async fn answer(cli: Cli) -> anyhow::Result<Said> {
     }
     let app = Arc::new(app);
     let said = with_app(&cli, &app).await;
+    // A command has time; the service has promised to stop.
+    let patience = if matches!(cli.command, Command::Serve) {
+        1
+    } else {
+        30
+    };
+    app.alarms.finish(Duration::from_secs(patience)).await;
     app.store.close().await;
     said
 }
@@ -191,6 +200,7 @@ async fn with_app(cli: &Cli, app: &Shared) -> anyhow::Result<Said> {
         Command::Delivery(command) => delivery::run(cli, app, command).await,
         Command::Hold(command) => delivery::hold(cli, app, command).await,
         Command::Tasks => case::tasks(app).await,
+        Command::Alarms => alarms::run(app).await,
         Command::Incident(command) => incident::run(cli, app, command).await,
         Command::Announce => {
             ensure!(

@@ -4,6 +4,7 @@
 //! mistake passes for a default; a secret in the file is an error too. Each section has a plain struct; what reads it
 //! stands below it.
 
+mod alarm;
 mod discord;
 mod errors;
 mod hashed;
@@ -33,6 +34,7 @@ use toml::de::DeTable;
 use self::inputs::Known;
 use self::section::{Read, Reader, Section};
 
+pub use self::alarm::Alarm;
 pub use self::discord::Discord;
 pub use self::errors::{ConfigError, ConfigErrors};
 pub use self::inputs::{
@@ -83,6 +85,8 @@ pub struct Config {
     pub operators: Vec<Operator>,
     /// How campaigns are named and announced.
     pub campaign: Campaign,
+    /// How an operator is told that something is wrong.
+    pub alarm: Alarm,
     /// What is said about the work as it runs.
     pub log: Log,
     /// Where reports go, and how long personal data is kept.
@@ -163,6 +167,7 @@ fn config(reader: &Reader<'_>, table: &DeTable<'_>, file: &Path, whole: bool) ->
     let schedule = timetable::schedule(&root, site);
     let operators = organisation::operators(&root);
     let campaign = organisation::campaign(&root);
+    let alarm = alarm::alarm(&root);
     let log = records::log(&root);
     let report = records::report(&root);
     root.finish()?;
@@ -181,6 +186,7 @@ fn config(reader: &Reader<'_>, table: &DeTable<'_>, file: &Path, whole: bool) ->
         schedule: schedule?,
         operators: operators?,
         campaign: campaign?,
+        alarm: alarm?,
         log: log?,
         report: report?,
     })

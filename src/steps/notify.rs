@@ -3,6 +3,7 @@
 //! First notices go only from approved campaigns whose recipients and texts still are what was approved. Every letter of
 //! a campaign is written once before the first is queued, so a text that fails stops it before anyone is told.
 
+mod chase;
 mod follow;
 mod say;
 mod thank;
@@ -25,6 +26,7 @@ use crate::store::{
     ThreadState, Tx,
 };
 
+use chase::chase;
 use follow::follow;
 use say::{Say, Templates, is_personal, personal};
 pub(super) use thank::thank;
@@ -61,7 +63,8 @@ impl std::fmt::Display for Queued {
     }
 }
 
-/// Queues what is due: the first notices of approved campaigns, then reminders and other rungs. A campaign that cannot be
+/// Queues what is due: the first notices of approved campaigns, then reminders and other rungs; and sees to it that nobody
+/// waits for a letter that no relay takes. A campaign that cannot be
 /// queued holds up no other, and nobody's reminder; it is told at the end.
 pub async fn notify(app: &App) -> anyhow::Result<Queued> {
     let mut queued = Queued::default();
@@ -85,6 +88,7 @@ pub async fn notify(app: &App) -> anyhow::Result<Queued> {
         }
     }
     follow(app, &mut queued).await?;
+    chase(app, &mut queued).await?;
     failed.map_or(Ok(queued), Err)
 }
 

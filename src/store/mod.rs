@@ -3,10 +3,12 @@
 //! A transaction is never held across the network. Rows are read and written in sets, handed over as one JSON text;
 //! how a set is opened and how work is claimed are the two places where the dialects differ on purpose.
 
+mod alarms;
 mod audits;
 mod campaigns;
 mod case_moves;
 mod cases;
+mod chase;
 mod doubts;
 mod evidence;
 mod figures;
@@ -25,10 +27,12 @@ mod tasks;
 use serde::Serialize;
 use sqlx::{Postgres, Sqlite, Transaction};
 
+pub use alarms::{AlarmRow, Telling};
 pub use audits::{Audit, AuditCounts, FindingDraft, NewAudit, StoredFinding};
 pub use campaigns::{Campaign, Thread, ThreadDraft, ThreadQueued, ThreadState};
 pub use case_moves::{CaseClosing, CaseOpening};
 pub use cases::{CaseRow, Deciding};
+pub use chase::LateThread;
 pub use doubts::Verdict;
 pub use evidence::{EvidenceDraft, EvidenceRead, LatestEvidence};
 pub use holds::Hold;
@@ -42,7 +46,7 @@ pub use people::{AccountFacts, DirectoryChange, Known, PersonFacts, SyncCounts};
 pub use rates::{Gone, Waiting};
 pub use runs::{Claimed, Run};
 pub use stories::{Attempt, CameBack, DeliveryStory};
-pub use tasks::{Task, TaskKind};
+pub use tasks::{LATE, Task, TaskKind};
 
 /// The one store: an embedded SQLite file, or a PostgreSQL server that several machines share.
 #[derive(Clone, Debug)]
@@ -100,29 +104,54 @@ pub enum StoreError {
 impl StoreError {
     /// Whether trying again later may help: the database is away, busy, or full.
     pub fn is_passing(&self) -> bool {
+        self.cause().is_some_and(|cause| match cause {
+            sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::WorkerCrashed => true,
+            sqlx::Error::Database(error) => error.code().is_some_and(|code| is_passing(&code)),
+            _ => false,
+        })
+    }
+
+    /// Whether the database has no room left: somebody has to make some.
+    pub fn is_full(&self) -> bool {
+        match self.cause() {
+            Some(sqlx::Error::Io(error)) => error.kind() == std::io::ErrorKind::StorageFull,
+            Some(sqlx::Error::Database(error)) => error
+                .code()
+                .is_some_and(|code| code == "53100" || sqlite_code(&code) == Some(13)),
+            _ => false,
+        }
+    }
+
+    /// What the database said, wherever it said so.
+    fn cause(&self) -> Option<&sqlx::Error> {
+        use sqlx::migrate::MigrateError;
         match self {
-            Self::Database(error) => match error {
-                sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::WorkerCrashed => true,
-                sqlx::Error::Database(error) => {
-                    // SQLite: busy 5, locked 6, I/O error 10, full 13. PostgreSQL: 40001, 40P01, 53xxx, 57Pxx, 08xxx.
-                    error.code().is_some_and(|code| {
-                        let low = code.parse::<u32>().map(|code| code & 0xff).unwrap_or(0);
-                        matches!(low, 5 | 6 | 10 | 13) && code.len() < 5
-                            || ["40001", "40P01"].contains(&code.as_ref())
-                            || ["53", "57P", "08"]
-                                .iter()
-                                .any(|class| code.starts_with(class))
-                    })
-                }
-                _ => false,
-            },
+            Self::Database(error)
+            | Self::Migration(
+                MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _),
+            ) => Some(error),
             Self::Migration(_)
             | Self::Strange { .. }
             | Self::Lost { .. }
             | Self::Url
-            | Self::Set(_) => false,
+            | Self::Set(_) => None,
         }
     }
+}
+
+/// SQLite: busy 5, locked 6, I/O error 10, full 13. PostgreSQL: 40001, 40P01, 53xxx, 57Pxx, 58xxx (its own disk), 08xxx.
+fn is_passing(code: &str) -> bool {
+    sqlite_code(code).is_some_and(|code| matches!(code, 5 | 6 | 10 | 13))
+        || ["40001", "40P01"].contains(&code)
+        || ["53", "57P", "58", "08"]
+            .iter()
+            .any(|class| code.len() == 5 && code.starts_with(class))
+}
+
+/// The primary code of an extended one. PostgreSQL's have five characters, SQLite's at most four digits.
+fn sqlite_code(code: &str) -> Option<u32> {
+    let code: u32 = code.parse().ok().filter(|_| code.len() < 5)?;
+    Some(code & 0xff)
 }
 
 /// Run one statement on whichever database this is.

@@ -4,11 +4,11 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use data_encoding::HEXLOWER;
-use sqlx::ConnectOptions;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{
     SqliteAutoVacuum, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous,
 };
+use sqlx::{ConnectOptions, Connection};
 
 use super::{Store, StoreError, on};
 
@@ -67,6 +67,11 @@ async fn sqlite(url: &str) -> Result<sqlx::SqlitePool, StoreError> {
     Ok(SqlitePoolOptions::new()
         .max_connections(4)
         .acquire_timeout(Duration::from_secs(600))
+        // A full or failing disk makes SQLite roll back by itself. sqlx then cannot, and takes the connection for one that
+        // is in a transaction for ever: it would refuse every further one.
+        .before_acquire(|connection, _| {
+            Box::pin(std::future::ready(Ok(!connection.is_in_transaction())))
+        })
         .connect_with(options)
         .await?)
 }

@@ -1,12 +1,16 @@
 //! The tasks of human beings.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use serde::Serialize;
 
 use super::ledger::Act;
 use super::{StoreError, Tx, on, on_set};
 use crate::domain::{CaseId, Moment};
+
+/// Why somebody is to be reached whose first notice is tried on: no relay has taken it for too long. It may yet arrive, so
+/// nobody counts as not reached for it, and any other reason replaces it.
+pub const LATE: &str = "late";
 
 /// Something a human being has to do.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize)]
@@ -53,7 +57,8 @@ pub struct Task {
 }
 
 impl Tx {
-    /// Opens tasks, one of a kind an open case. Fixes the deadline of those cases whose notice cannot go by mail.
+    /// Opens tasks, one of a kind an open case; one that was opened because a letter is [`LATE`] takes on a firmer reason. Fixes
+    /// the deadline of those cases whose notice cannot go by mail. Gives how many are new.
     pub async fn open_tasks(
         &mut self,
         tasks: &[(CaseId, TaskKind, &'static str, Option<Moment>)],
@@ -78,16 +83,22 @@ impl Tx {
                 deadline_at: deadline.map(Moment::micros),
             })
             .collect();
+        // PostgreSQL changes no row twice in one statement.
+        let mut seen = HashSet::new();
+        let once: Vec<&Set> = sets
+            .iter()
+            .filter(|set| seen.insert((set.id, set.kind)))
+            .collect();
         let opened: Vec<(i64, String, String)> = on_set!(
-            self, &sets, [id bigint, kind text, reason text],
+            self, &once, [id bigint, kind text, reason text],
             "INSERT INTO tasks (case_id, kind, reason, opened_at) SELECT d.id, d.kind, d.reason, $2 FROM d JOIN cases c ON c.id = d.id AND c.state <> 'closed' WHERE true
-             ON CONFLICT DO NOTHING RETURNING case_id, kind, reason",
+             ON CONFLICT (case_id, kind) WHERE done_at IS NULL DO UPDATE SET reason = excluded.reason WHERE tasks.reason = 'late' AND excluded.reason <> 'late' RETURNING case_id, kind, reason",
             sqlx::query_as::<_, (i64, String, String)>, |query, db| query.bind(now.micros()).fetch_all(db).await
         )?;
         on_set!(
             self, &sets, [id bigint, kind text, reason text, deadline_at bigint],
             "UPDATE cases SET deadline_at = COALESCE(cases.deadline_at, f.deadline_at), not_reached = COALESCE(f.reason, cases.not_reached)
-             FROM (SELECT id, MIN(deadline_at) AS deadline_at, MAX(CASE WHEN kind = 'reach' THEN reason END) AS reason FROM d GROUP BY id) f
+             FROM (SELECT id, MIN(deadline_at) AS deadline_at, MAX(CASE WHEN kind = 'reach' AND reason <> 'late' THEN reason END) AS reason FROM d GROUP BY id) f
              WHERE cases.id = f.id AND cases.state <> 'closed'",
             sqlx::query, |query, db| query.execute(db).await.map(|_| ())
         )?;
@@ -99,7 +110,7 @@ impl Tx {
             .iter()
             .map(|(case, kind, reason)| Act {
                 case_id: *case,
-                act: if kind == "reach" {
+                act: if kind == "reach" && reason != LATE {
                     "case.not_reached"
                 } else {
                     "case.task"

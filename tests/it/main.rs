@@ -2,6 +2,7 @@
 
 mod support;
 
+mod alarm;
 mod badinput;
 mod cli;
 mod crash;
@@ -12,6 +13,7 @@ mod lockfile;
 mod mail;
 mod migrations;
 mod rates;
+mod outage;
 mod report;
 mod serve;
 mod store;

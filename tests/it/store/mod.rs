@@ -1,9 +1,11 @@
 //! The store: every method, on SQLite and on PostgreSQL, by the same tests.
 
+mod alarms;
 mod audits;
 mod bed;
 mod campaigns;
 mod cases;
+mod chase;
 mod evidence;
 mod history;
 mod holds;

@@ -4,13 +4,17 @@
 
 pub mod bell;
 pub mod catcher;
+pub mod child;
 pub mod discord;
+pub mod disk;
 pub mod flow;
 pub mod postfix;
 pub mod postgres;
 pub mod program;
+pub mod proxy;
 pub mod relay;
 pub mod strict;
+pub mod sink;
 
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;

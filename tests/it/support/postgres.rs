@@ -16,10 +16,17 @@ const SKIP: &str = "DIVISION_BELL_SKIP_POSTGRES";
 /// A server of our own. It ends with this process.
 pub struct Postgres {
     port: u16,
+    options: String,
     /// Before the place, so that the server is gone before its files are.
     _guard: Guard,
-    _place: Place,
+    place: Place,
 }
+
+/// Nothing is kept that a power cut would take: nobody crashes this one.
+const FAST: &str = "-c fsync=off -c synchronous_commit=off -c full_page_writes=off";
+
+/// What was committed is there after the server has crashed. The machine itself stays up.
+const SAFE: &str = "-c fsync=off -c synchronous_commit=on";
 
 /// The URL of a fresh, empty database; none, and loudly so, where PostgreSQL was left out on purpose. Without PostgreSQL and
 /// without that wish, this panics.
@@ -40,10 +47,29 @@ pub async fn database() -> Option<String> {
     Some(server.url(&name))
 }
 
+/// A server of the caller's own, to be crashed, and the URL of an empty database of it. None, aloud, as with [`database`].
+pub async fn own() -> Option<(Postgres, String)> {
+    if std::env::var(SKIP).is_ok_and(|value| value == "1") {
+        eprintln!("{SKIP}=1: NOT TESTED ON POSTGRESQL");
+        return None;
+    }
+    let server = Postgres::start(SAFE);
+    let mut admin = sqlx::PgConnection::connect(&server.url("postgres"))
+        .await
+        .unwrap();
+    sqlx::query("CREATE DATABASE bell")
+        .execute(&mut admin)
+        .await
+        .unwrap();
+    admin.close().await.unwrap();
+    let url = server.url("bell");
+    Some((server, url))
+}
+
 /// The server of this process, started by the first who asks.
 pub fn server() -> &'static Postgres {
     static SERVER: OnceLock<Postgres> = OnceLock::new();
-    SERVER.get_or_init(Postgres::start)
+    SERVER.get_or_init(|| Postgres::start(FAST))
 }
 
 impl Postgres {
@@ -51,7 +77,32 @@ impl Postgres {
         format!("postgres://pg:pg@127.0.0.1:{}/{database}", self.port)
     }
 
-    fn start() -> Self {
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Dies at once, with all who are connected to it.
+    pub fn crash(&self) {
+        run(self.control().args(["-m", "immediate", "-w", "stop"]));
+    }
+
+    /// Comes up again on the same port, and recovers what was committed.
+    pub fn come_back(&self) {
+        run(self
+            .control()
+            .arg("-l")
+            .arg(self.place.path().join("log"))
+            .args(["-o", &self.options, "-w", "start"]));
+        assert!(listens(self.port));
+    }
+
+    fn control(&self) -> Command {
+        let mut command = as_owner(&programs().join("pg_ctl"), self.place.path());
+        command.arg("-D").arg(self.place.path().join("data"));
+        command
+    }
+
+    fn start(safety: &str) -> Self {
         let programs = programs();
         // INT is its fast stop, which does not wait for those who are connected.
         let (place, guard) = Place::guarded("data/postmaster.pid", "INT");
@@ -78,8 +129,7 @@ impl Postgres {
         for _ in 0..3 {
             let [port] = free_ports();
             let options = format!(
-                "-c listen_addresses=127.0.0.1 -c port={port} -c unix_socket_directories={} -c shared_buffers=32MB \
-                 -c fsync=off -c synchronous_commit=off -c full_page_writes=off",
+                "-c listen_addresses=127.0.0.1 -c port={port} -c unix_socket_directories={} -c shared_buffers=32MB {safety}",
                 place.path().display()
             );
             let mut start = as_owner(&programs.join("pg_ctl"), place.path());
@@ -91,8 +141,9 @@ impl Postgres {
             if tried(start.args(["-o", &options, "-w", "start"])).is_ok() && listens(port) {
                 return Self {
                     port,
+                    options,
                     _guard: guard,
-                    _place: place,
+                    place,
                 };
             }
         }

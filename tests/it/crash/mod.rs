@@ -1,7 +1,11 @@
 //! Crashes: the real program is killed at the worst moments, and then goes on. Nobody is lost, and nobody is told twice unseen.
 
+mod disk;
+mod faults;
+mod kills;
+mod servers;
+
 use std::collections::HashMap;
-use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use chrono::TimeDelta;
@@ -9,9 +13,8 @@ use division_bell::clock::Clock;
 use sqlx::{AssertSqlSafe, Connection};
 
 use crate::support::catcher::{Catcher, Stall};
-use crate::support::flow::{
-    ALWAYS, Bell, RELAY_PASSWORD, STORE_PASSWORD, Setup, Staff, databases, staff,
-};
+use crate::support::child::Start;
+use crate::support::flow::{ALWAYS, Bell, Setup, Staff, databases, staff};
 use crate::support::{files, seen};
 
 /// What is drilled here has to be found at once, not after the timeouts of RFC 5321.
@@ -36,9 +39,13 @@ fn crowd(count: usize) -> Vec<Staff> {
 
 /// A bell at the present time, as the program itself has no other.
 async fn bell(store: Option<String>, port: u16, window: u16) -> Bell {
+    bell_with(store, relay(port, window)).await
+}
+
+async fn bell_with(store: Option<String>, relay: String) -> Bell {
     Bell::with(Setup {
         store,
-        relay: relay(port, window),
+        relay,
         more: ALWAYS.to_owned(),
         maildir: None,
         start: Clock::System.now(),
@@ -65,45 +72,6 @@ fn audit(count: usize, bell: &Bell) -> String {
         text.push_str(&format!("PARL\\user{nth},weak,{dump},x\n"));
     }
     text
-}
-
-/// The program, running.
-struct Running(Child);
-
-impl Running {
-    fn start(bell: &Bell, arguments: &[&str]) -> Self {
-        Self(
-            Command::new(env!("CARGO_BIN_EXE_bell"))
-                .arg("--config")
-                .arg(bell.path("bell.toml"))
-                .args(["--as", "ann"])
-                .args(arguments)
-                .env(STORE_PASSWORD.0, STORE_PASSWORD.1)
-                .env(RELAY_PASSWORD.0, RELAY_PASSWORD.1)
-                .stdin(Stdio::null())
-                .stdout(Stdio::null())
-                .stderr(Stdio::null())
-                .spawn()
-                .unwrap(),
-        )
-    }
-
-    /// SIGKILL, which nobody can catch.
-    fn kill(mut self) {
-        self.0.kill().unwrap();
-        self.0.wait().unwrap();
-    }
-
-    fn is_over(&mut self) -> bool {
-        self.0.try_wait().unwrap().is_some()
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
 }
 
 /// Delivers until nothing is left, each pass half an hour after the one before.
@@ -163,7 +131,7 @@ async fn killed_between_claim_and_send_everybody_is_told_once() {
         let bell = bell(store, catcher.port, 16).await;
         found(&bell, 40).await;
         bell.campaign().await;
-        let running = Running::start(&bell, &["deliver"]);
+        let running = Start::new(&bell, &["deliver"]).run();
         seen("letters that are stuck at MAIL", || {
             (catcher.stalled() >= 3).then_some(())
         })
@@ -193,7 +161,7 @@ async fn killed_between_send_and_record_a_letter_comes_twice_with_the_same_bytes
         let bell = bell(store, catcher.port, 16).await;
         found(&bell, 40).await;
         bell.campaign().await;
-        let running = Running::start(&bell, &["deliver"]);
+        let running = Start::new(&bell, &["deliver"]).run();
         seen("letters that were taken and not confirmed", || {
             (catcher.stalled() >= 3).then_some(())
         })
@@ -215,7 +183,7 @@ async fn killed_again_and_again_while_it_delivers_nobody_is_lost() {
     found(&bell, 150).await;
     bell.campaign().await;
     for wanted in [20, 60] {
-        let mut running = Running::start(&bell, &["deliver"]);
+        let mut running = Start::new(&bell, &["deliver"]).run();
         seen("some letters", || {
             (catcher.letters().len() >= wanted || running.is_over()).then_some(())
         })
@@ -238,7 +206,7 @@ async fn killed_in_the_middle_of_an_intake_all_of_it_is_there_or_nothing() {
     // Each time a little later, until it has come through.
     let mut kills = 0;
     for wait in (0..).map(|nth| Duration::from_millis(40 * 3_u64.pow(nth) / 2_u64.pow(nth))) {
-        let mut running = Running::start(&bell, &["intake", &shown, "--source", "own"]);
+        let mut running = Start::new(&bell, &["intake", &shown, "--source", "own"]).run();
         let until = Instant::now() + wait;
         seen("its time to die", || {
             (Instant::now() >= until || running.is_over()).then_some(())
@@ -275,7 +243,7 @@ async fn killed_in_the_middle_of_queuing_a_campaign_the_rest_is_queued_and_nothi
     found(&bell, count).await;
     let draft = bell.draft().await;
     bell.approve(draft.id).await.unwrap();
-    let mut running = Running::start(&bell, &["notify"]);
+    let mut running = Start::new(&bell, &["notify"]).run();
     let mut db =
         sqlx::SqliteConnection::connect(&format!("sqlite:{}", bell.path("bell.db").display()))
             .await
