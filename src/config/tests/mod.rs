@@ -5,6 +5,7 @@ mod files;
 mod hostile;
 mod mistakes;
 mod secrets;
+mod ways;
 
 use std::path::Path;
 
@@ -21,6 +22,8 @@ fn env(name: &str) -> Option<String> {
         "BELL_RELAY_PASSWORD" => "s3ntinel-relay",
         "BELL_STORE_PASSWORD" => "s3ntinel-store",
         "BELL_DISCORD_TOKEN" => "s3ntinel-token",
+        "BELL_NOTIFY_KEY" => "s3ntinel-notify",
+        "BELL_SMS_TOKEN" => "s3ntinel-sms",
         "BROKEN" => "s3ntinel\nbroken",
         "EMPTY" => "",
         _ => return None,
