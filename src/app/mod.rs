@@ -12,9 +12,10 @@ use secrecy::ExposeSecret;
 
 use crate::channels::discord::{Discord, StatusChannel};
 use crate::channels::inbox::Inbox;
+use crate::channels::sms::{Form, Gateway, Template};
 use crate::channels::{Folder, Limits, Login, Outlet, Protection, Relay, Smtp};
 use crate::clock::Clock;
-use crate::config::{self, Config, RealmRules, RelayWay, StoreUrl};
+use crate::config::{self, BodyForm, Config, RealmRules, RelayWay, SmsKind, StoreUrl};
 use crate::domain::calendar::{Calendar, parse_holidays};
 use crate::domain::delivery::Retries;
 use crate::domain::evidence::Rule;
@@ -24,7 +25,7 @@ use crate::domain::ladder::{Due, Ladder, Rung, Step, When};
 use crate::messages::{Constants, Messages, Sourced};
 use crate::store::Store;
 
-pub use letters::{Framing, Letters, Written, letter_hash};
+pub use letters::{Framing, Letters, Written, letter_hash, page_hash};
 pub use progress::{Bar, Progress};
 
 /// Everything a step needs. Cheap to share.
@@ -40,6 +41,8 @@ pub struct App {
     pub letters: Letters,
     /// Where letters go.
     pub outlet: Outlet,
+    /// Where texts go, if anywhere.
+    pub gateway: Option<Gateway>,
     /// Where bounces come back, if anywhere.
     pub inbox: Option<Inbox>,
     /// Where status posts go, if anywhere.
@@ -69,6 +72,7 @@ impl App {
         let letters = Letters::new(&config, messages, constants, site_key)?;
         Ok(Self {
             outlet: outlet(&config)?,
+            gateway: gateway(&config, &clock)?,
             inbox: config.mail.maildir.clone().map(Inbox::new),
             status: status(&config)?,
             worker: format!("{}-{:08x}", std::process::id(), rand::random::<u32>()),
@@ -313,6 +317,53 @@ fn outlet(config: &Config) -> anyhow::Result<Outlet> {
         ..Limits::default()
     };
     Ok(Outlet::Smtp(Smtp::new(to).context("mail.relay")?))
+}
+
+fn gateway(config: &Config, clock: &Clock) -> anyhow::Result<Option<Gateway>> {
+    let Some(sms) = &config.sms else {
+        return Ok(None);
+    };
+    let gateway = match &sms.kind {
+        SmsKind::Template {
+            url,
+            put,
+            form,
+            body,
+            headers,
+            id_pointer,
+            refused_status,
+        } => {
+            let header =
+                |one: &config::Header| (one.name.clone(), one.text.clone(), one.secret.clone());
+            let template = Template {
+                url: url.clone(),
+                put: *put,
+                form: match form {
+                    BodyForm::Json => Form::Json,
+                    BodyForm::Form => Form::Urlencoded,
+                },
+                body: body.clone(),
+                headers: headers.iter().map(header).collect(),
+                id_pointer: id_pointer.clone(),
+                refused_status: refused_status.clone(),
+            };
+            Gateway::by_template(template, sms.timeout)
+        }
+        SmsKind::Notify {
+            url,
+            key,
+            template_id,
+            placeholder,
+        } => Gateway::notify(
+            url,
+            key,
+            template_id,
+            placeholder,
+            clock.clone(),
+            sms.timeout,
+        ),
+    };
+    gateway.context("sms").map(Some)
 }
 
 /// What the machine calls itself; relays only log it.

@@ -1,8 +1,10 @@
 //! Open cases → notices → deliveries. Safe to repeat: a notice already queued is not queued again.
 //!
 //! First notices go only from approved campaigns whose recipients and texts still are what was approved. Every letter of
-//! a campaign is written once before the first is queued, so a text that fails stops it before anyone is told.
+//! a campaign is written once before the first is queued, so a text that fails stops it before anyone is told. And they go
+//! only once the campaign's announcement has been out for long enough (rule 3.7).
 
+mod another_way;
 mod follow;
 mod say;
 mod thank;
@@ -13,18 +15,19 @@ use serde::Serialize;
 use super::campaign::{About, content_of};
 use super::plan::{first_at, labels};
 use crate::app::App;
-use crate::domain::campaign::CampaignState;
+use crate::domain::campaign::{CampaignState, Cleared, NotCleared};
 use crate::domain::case::CaseState;
 use crate::domain::ladder::{Ladder, Timetable};
 use crate::domain::policy::WhyNot;
-use crate::domain::{EmailAddress, Moment};
+use crate::domain::{CampaignId, Destination, Moment};
 use crate::messages::Personal;
 use crate::store::{
     Campaign, CaseRow, PersonFacts, StoreError, TaskKind, Thread, ThreadQueued, ThreadState, Tx,
 };
 
+use another_way::another_way;
 use follow::follow;
-use say::{Say, Templates, is_personal, personal};
+use say::{Drafts, Say, Templates, is_personal, personal};
 pub(super) use thank::thank;
 
 const BATCH: i64 = 500;
@@ -36,10 +39,43 @@ pub struct Queued {
     pub notices: u64,
     /// Reminders.
     pub reminders: u64,
+    /// First notices that follow by another way, because the last one failed.
+    pub another_way: u64,
     /// Work opened for human beings.
     pub tasks: u64,
+    /// Campaigns whose first notices wait for their announcement.
+    pub waiting: Vec<Waiting>,
     /// Campaigns that say nothing, because what was approved is not what is there now.
     pub void: Vec<String>,
+}
+
+/// A campaign whose first notices wait for its announcement.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct Waiting {
+    /// Its number.
+    pub campaign: CampaignId,
+    /// Its published reference.
+    pub reference: String,
+    /// For what.
+    pub why: NotCleared,
+}
+
+impl std::fmt::Display for Waiting {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (reference, id) = (&self.reference, self.campaign);
+        write!(
+            f,
+            "campaign {reference} waits for its announcement: {}",
+            self.why
+        )?;
+        match self.why {
+            NotCleared::NotAnnounced(_) => write!(
+                f,
+                "; `bell campaign announcement {id}` prints it, then `bell campaign announced {id} --where …`"
+            ),
+            NotCleared::TooFresh(_) => Ok(()),
+        }
+    }
 }
 
 impl std::fmt::Display for Queued {
@@ -49,6 +85,12 @@ impl std::fmt::Display for Queued {
             "{} first notices and {} reminders queued, {} tasks opened",
             self.notices, self.reminders, self.tasks
         )?;
+        if self.another_way > 0 {
+            write!(f, ", {} notices follow by another way", self.another_way)?;
+        }
+        for waiting in &self.waiting {
+            write!(f, "\n{waiting}")?;
+        }
         for campaign in &self.void {
             write!(
                 f,
@@ -82,6 +124,7 @@ pub async fn notify(app: &App) -> anyhow::Result<Queued> {
             failed.get_or_insert(error);
         }
     }
+    another_way(app, &mut queued).await?;
     follow(app, &mut queued).await?;
     failed.map_or(Ok(queued), Err)
 }
@@ -108,6 +151,17 @@ async fn start(app: &App, campaign: &Campaign, queued: &mut Queued) -> anyhow::R
         queued.void.push(campaign.reference.clone());
         return Ok(());
     }
+    let cleared = match cleared(app, campaign, now).await? {
+        Ok(cleared) => cleared,
+        Err(why) => {
+            queued.waiting.push(Waiting {
+                campaign: campaign.id,
+                reference: campaign.reference.clone(),
+                why,
+            });
+            return Ok(());
+        }
+    };
     rehearse(app, campaign).await?;
     let mut after = 0;
     loop {
@@ -129,9 +183,26 @@ async fn start(app: &App, campaign: &Campaign, queued: &mut Queued) -> anyhow::R
             return Ok(());
         };
         after = last.id;
-        queue_first(app, &mut tx, &threads, now, queued).await?;
+        queue_first(app, &mut tx, cleared, &threads, now, queued).await?;
         tx.commit().await?;
     }
+}
+
+/// Whether the campaign's announcement has been out for long enough, or an operator answers for going without.
+async fn cleared(
+    app: &App,
+    campaign: &Campaign,
+    now: Moment,
+) -> anyhow::Result<Result<Cleared, NotCleared>> {
+    let announced = app.store.read().await?.announced(campaign.id).await?;
+    let rule = &app.config.campaign;
+    Ok(Cleared::new(
+        campaign.id,
+        &announced,
+        &rule.announce_where,
+        rule.announce_lead,
+        now,
+    ))
 }
 
 /// Whether what was approved is what is there now.
@@ -158,17 +229,14 @@ async fn rehearse(app: &App, campaign: &Campaign) -> anyhow::Result<()> {
             let Some(first) = First::of(app, &about, thread, now)? else {
                 continue;
             };
-            match app
-                .letters
-                .render(thread.kind, &first.locale, &first.personal)
-            {
+            match first.say(thread, now).rehearse(app) {
                 Err(error) if !is_personal(&error) => {
                     return Err(error.context(format!(
                         "the letter {} cannot be written; nobody was told",
                         thread.kind
                     )));
                 }
-                Ok(_) | Err(_) => {}
+                Ok(()) | Err(_) => {}
             }
         }
     }
@@ -177,7 +245,7 @@ async fn rehearse(app: &App, campaign: &Campaign) -> anyhow::Result<()> {
 /// A thread's first notice, decided.
 struct First<'a> {
     person: &'a PersonFacts,
-    to: EmailAddress,
+    to: Destination,
     locale: String,
     personal: Personal,
     timetable: Timetable,
@@ -197,8 +265,10 @@ impl<'a> First<'a> {
             .iter()
             .filter(|case| !matches!(case.state, CaseState::Closed { .. }))
             .collect();
-        let (Some(person), Some(to)) = (about.persons.get(&thread.person), about.address(thread))
-        else {
+        let (Some(person), Some(to)) = (
+            about.persons.get(&thread.person),
+            about.destination(app, thread),
+        ) else {
             return Ok(None);
         };
         if open.is_empty() || about.is_gone(thread) {
@@ -236,45 +306,51 @@ impl<'a> First<'a> {
             at,
         }))
     }
+
+    /// The notice, to be written.
+    fn say<'b>(&'b self, thread: &'b Thread, now: Moment) -> Say<'b> {
+        Say {
+            thread,
+            kind: thread.kind,
+            seq: 1,
+            to: &self.to,
+            locale: &self.locale,
+            personal: &self.personal,
+            due_at: self.at,
+            now,
+        }
+    }
 }
 
+/// Queues first notices of a campaign that is cleared.
 async fn queue_first(
     app: &App,
     tx: &mut Tx,
+    cleared: Cleared,
     threads: &[Thread],
     now: Moment,
     queued: &mut Queued,
 ) -> anyhow::Result<()> {
     let about = About::load(tx, threads).await?;
     let mut templates = Templates::default();
-    let (mut drafts, mut started, mut over, mut gone, mut tasks) =
-        (Vec::new(), Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let mut drafts = Drafts::default();
+    let (mut started, mut over, mut gone, mut tasks) =
+        (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for thread in threads {
         let Some(first) = First::of(app, &about, thread, now)? else {
             gone.push(thread.id);
             continue;
         };
-        let say = Say {
-            thread,
-            kind: thread.kind,
-            seq: 1,
-            channel: "mail",
-            to: &first.to,
-            locale: &first.locale,
-            personal: &first.personal,
-            due_at: first.at,
-            now,
-        };
-        match say.draft(app, tx, &mut templates).await {
-            Ok((draft, message_id)) => {
-                drafts.push(draft);
+        let say = first.say(thread, now);
+        match say.draft(app, tx, &mut templates, &mut drafts).await {
+            Ok(message_ids) => {
                 started.push(ThreadQueued {
                     id: thread.id,
                     first_at: first.at.micros(),
                     deadline_at: first.timetable.deadline.micros(),
                     next_at: first.timetable.next(now, &[]).map(|(_, at)| at.micros()),
                     timetable: serde_json::to_string(&first.timetable)?,
-                    message_ids: message_id,
+                    message_ids,
                 });
             }
             Err(error) if is_personal(&error) => {
@@ -292,8 +368,8 @@ async fn queue_first(
             Err(error) => return Err(error),
         }
     }
-    queued.notices += tx.queue(&drafts, now).await?;
-    tx.start_threads(&started, now).await?;
+    queued.notices += drafts.queue(tx, now).await?;
+    tx.start_threads(cleared, &started, now).await?;
     queued.tasks += tx.open_tasks(&tasks, now).await?;
     over.extend(&gone);
     tx.close_threads(&over, now).await?;

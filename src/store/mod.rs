@@ -3,6 +3,7 @@
 //! A transaction is never held across the network. Rows are read and written in sets, handed over as one JSON text;
 //! how a set is opened and how work is claimed are the two places where the dialects differ on purpose.
 
+mod announcements;
 mod audits;
 mod campaigns;
 mod case_moves;
@@ -13,6 +14,7 @@ mod history;
 mod incidents;
 mod ledger;
 mod open;
+mod other_ways;
 mod outbox;
 mod people;
 mod runs;
@@ -29,6 +31,7 @@ pub use cases::{CaseRow, Deciding};
 pub use evidence::{EvidenceDraft, EvidenceRead, LatestEvidence};
 pub use incidents::{Incident, Post, PostState};
 pub use ledger::Entry;
+pub use other_ways::{HandedOut, OtherDelivery, OtherDraft, Outstanding, Tried};
 pub use outbox::{
     Bounce, Claim, Delivery, DeliveryDraft, Finished, Following, Recovered, TemplateId, Undelivered,
 };

@@ -338,7 +338,7 @@ impl Tx {
             ($lock:literal) => {
                 concat!(
                     "UPDATE deliveries SET state = 'leased', lease_until = $3, lease_by = $2, attempts = attempts + 1, first_attempt_at = COALESCE(first_attempt_at, $1)
-                     WHERE id IN (SELECT id FROM deliveries WHERE state = 'queued' AND due_at <= $1 ORDER BY priority, due_at, id LIMIT $4 ", $lock, ") RETURNING id"
+                     WHERE id IN (SELECT id FROM deliveries WHERE state = 'queued' AND due_at <= $1 AND channel LIKE 'mail%' ORDER BY priority, due_at, id LIMIT $4 ", $lock, ") RETURNING id"
                 )
             };
         }

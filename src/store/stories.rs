@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::{StoreError, Tx, on, strange};
-use crate::domain::{CaseId, DeliveryId, EmailAddress, Moment};
+use crate::domain::{CaseId, DeliveryId, Destination, Moment};
 
 /// One delivery's story.
 #[derive(Clone, PartialEq, Debug, Serialize)]
@@ -12,8 +12,8 @@ pub struct DeliveryStory {
     pub id: DeliveryId,
     /// What it says.
     pub kind: String,
-    /// To whom; masked when printed.
-    pub recipient: EmailAddress,
+    /// To whom and by which way; masked when printed.
+    pub recipient: Destination,
     /// How far it is.
     pub state: String,
     /// When it was queued.
@@ -69,20 +69,20 @@ impl From<AttemptRow> for Attempt {
 impl Tx {
     /// The stories of a case's deliveries, oldest first.
     pub async fn stories(&mut self, case: CaseId) -> Result<Vec<DeliveryStory>, StoreError> {
-        type Row = (i64, String, String, String, i64, i64, bool);
+        type Row = (i64, String, String, String, String, i64, i64, bool);
         let rows: Vec<Row> = on!(self, db => sqlx::query_as(
-            "SELECT x.id, x.kind, x.recipient, x.state, x.queued_at, x.due_at, x.possible_duplicate FROM deliveries x JOIN cases c ON c.thread_id = x.thread_id WHERE c.id = $1 ORDER BY x.id",
+            "SELECT x.id, x.kind, x.channel, x.recipient, x.state, x.queued_at, x.due_at, x.possible_duplicate FROM deliveries x JOIN cases c ON c.thread_id = x.thread_id WHERE c.id = $1 ORDER BY x.id",
         ).bind(case.0).fetch_all(db).await)?;
         let mut stories = Vec::with_capacity(rows.len());
-        for (id, kind, recipient, state, queued_at, due_at, possible_duplicate) in rows {
+        for (id, kind, channel, recipient, state, queued_at, due_at, possible_duplicate) in rows {
             let attempts: Vec<AttemptRow> = on!(self, db => sqlx::query_as(
                 "SELECT started_at, ended_at, outcome, stage, code, reply FROM attempts WHERE delivery_id = $1 ORDER BY id",
             ).bind(id).fetch_all(db).await)?;
             stories.push(DeliveryStory {
                 id: DeliveryId(id),
                 kind,
-                recipient: EmailAddress::parse(&recipient)
-                    .map_err(|_| strange("deliveries", "recipient", id))?,
+                recipient: Destination::read(&channel, &recipient)
+                    .ok_or_else(|| strange("deliveries", "recipient", id))?,
                 state,
                 queued_at: Moment::from_micros(queued_at),
                 due_at: Moment::from_micros(due_at),

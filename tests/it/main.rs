@@ -14,3 +14,4 @@ mod migrations;
 mod report;
 mod serve;
 mod store;
+mod ways;

@@ -8,6 +8,7 @@ mod evidence;
 mod history;
 mod incidents;
 mod ledger;
+mod other_ways;
 mod outbox;
 mod people;
 mod plans;

@@ -6,6 +6,7 @@ pub mod bell;
 pub mod catcher;
 pub mod discord;
 pub mod flow;
+pub mod gateway;
 pub mod postfix;
 pub mod postgres;
 pub mod program;
