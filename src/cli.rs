@@ -76,6 +76,10 @@ pub enum Command {
     Notify,
     /// Send what is queued and due, in one pass. `serve` does this by itself
     Deliver,
+    /// Send the texts that are queued and due, in one pass. `serve` does this by itself, after mail
+    Text,
+    /// Print the letters that wait for the internal post, by building, each with its tick sheet
+    Letters(Letters),
     /// Read the bounce mailbox, in one pass. `serve` does this by itself
     Inbox,
     /// Read the evidence sources, in one pass, and close what they prove. `serve` does this by itself
@@ -178,6 +182,20 @@ pub struct Intake {
     pub dry_run: bool,
 }
 
+/// `bell letters`
+#[derive(Debug, Args)]
+pub struct Letters {
+    /// The folder for the files. They hold names.
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// Only those of this building, as the directory calls it.
+    #[arg(long, value_name = "NAME")]
+    pub building: Option<String>,
+    /// Those that are handed out already as well.
+    #[arg(long)]
+    pub again: bool,
+}
+
 /// `bell campaign …`
 #[derive(Debug, Subcommand)]
 pub enum Campaign {
@@ -194,6 +212,44 @@ pub enum Campaign {
     Approve {
         /// Its number.
         id: CampaignId,
+    },
+    /// Print its announcement, ready to be pasted: it has to be out before the first notice
+    Announcement {
+        /// Its number.
+        id: CampaignId,
+    },
+    /// Write down that its announcement is out
+    Announced {
+        /// Its number.
+        id: CampaignId,
+        /// Where; once for each place.
+        #[arg(
+            long = "where",
+            value_enum,
+            required_unless_present = "skip",
+            conflicts_with = "skip"
+        )]
+        places: Vec<Place>,
+        /// Since when; now if left out.
+        #[arg(long, value_name = "TIME", conflicts_with = "skip")]
+        at: Option<Moment>,
+        /// Let it go without one. You answer for it.
+        #[arg(long, requires = "reason")]
+        skip: bool,
+        /// Why it goes without one.
+        #[arg(long, requires = "skip")]
+        reason: Option<String>,
+    },
+    /// Leave a way out, such as mail while mail is down: what is queued by it goes by the next
+    Ways {
+        /// Its number.
+        id: CampaignId,
+        /// Which; once for each.
+        #[arg(long, required = true, value_name = "WAY", value_parser = ["mail", "mail.2", "sms", "letter"])]
+        without: Vec<String>,
+        /// Why.
+        #[arg(long)]
+        reason: String,
     },
     /// Let it stand still
     Pause {
@@ -218,6 +274,15 @@ pub enum Campaign {
     },
 }
 
+/// Where an announcement can be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Place {
+    /// The page that lists our notices.
+    Intranet,
+    /// The staff chat.
+    Chat,
+}
+
 /// `bell case …`
 #[derive(Debug, Subcommand)]
 pub enum Case {
@@ -237,22 +302,40 @@ pub enum Case {
         /// Its number.
         id: CaseId,
         /// How, and on what proof.
-        #[arg(long)]
-        note: String,
+        #[arg(
+            long,
+            required_unless_present = "override_it",
+            conflicts_with = "override_it"
+        )]
+        note: Option<String>,
         /// When; now if left out.
-        #[arg(long, value_name = "TIME")]
+        #[arg(long, value_name = "TIME", conflicts_with = "override_it")]
         at: Option<Moment>,
+        /// It is not, and as incident lead you have its person told all the same.
+        #[arg(long = "override", id = "override_it", requires = "reason")]
+        override_it: bool,
+        /// Why they are told before that.
+        #[arg(long, requires = "override_it")]
+        reason: Option<String>,
     },
     /// Write down that a human being told the person: by phone, in person, by letter
     Told {
         /// Its number.
-        id: CaseId,
+        #[arg(
+            required_unless_present = "csv",
+            conflicts_with = "csv",
+            requires = "how"
+        )]
+        id: Option<CaseId>,
         /// How.
-        #[arg(long)]
-        how: String,
+        #[arg(long, conflicts_with = "csv")]
+        how: Option<String>,
         /// When; now if left out.
-        #[arg(long, value_name = "TIME")]
+        #[arg(long, value_name = "TIME", conflicts_with = "csv")]
         at: Option<Moment>,
+        /// Take in a round's tick sheet, filled in: reference, told (yes or no), date, by.
+        #[arg(long, value_name = "FILE")]
+        csv: Option<PathBuf>,
     },
     /// Exempt it for a while. You approve what a colleague asks for
     Exempt {

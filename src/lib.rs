@@ -24,10 +24,12 @@
 //! they do to cases, by the rule of [`domain::evidence`].
 //!
 //! [`steps::plan`] asks [`domain::policy`] who is to be told and [`domain::rate`] how long that takes, and drafts a
-//! campaign. A second operator approves exactly that ([`steps::campaign`]). [`steps::notify`] writes every letter once
-//! before it queues the first ([`messages`]), fixes the deadline, and climbs each thread's [`domain::ladder`] from then on.
-//! [`steps::deliver`] commits an attempt before its first byte goes out through [`channels`], and [`domain::delivery`] says
-//! what the relay's answer means. [`steps::inbox`] hears of letters that came back.
+//! campaign. A second operator approves exactly that ([`steps::campaign`]), and staff are told that notices are coming
+//! ([`steps::heads_up`]). [`steps::notify`] writes every letter once before it queues the first ([`messages`]), fixes the
+//! deadline, and climbs each thread's [`domain::ladder`] from then on. [`steps::deliver`] commits an attempt before its
+//! first byte goes out through [`channels`], and [`domain::delivery`] says what the relay's answer means. [`steps::inbox`]
+//! hears of letters that came back. Whom no mail reaches is told by the next way of [`domain::way`]: [`steps::text`] goes
+//! through a gateway, [`steps::letters`] through the internal post, and last comes a human being.
 //!
 //! [`steps::confirm`] reads what the [`directory`] says and closes the cases it proves; a later audit that still finds the
 //! account opens a successor. [`steps::announce`] keeps one status post true. [`steps::report`] folds the ledger into the

@@ -208,7 +208,16 @@ pub async fn step(app: &Shared, name: &str, stopping: &Stopping) -> anyhow::Resu
             None => "nobody new is to be told".to_owned(),
         },
         "notify" => steps::notify::notify(app).await?.to_string(),
-        "deliver" => steps::deliver::deliver(app, stopping).await?.to_string(),
+        "deliver" => {
+            let delivered = steps::deliver::deliver(app, stopping).await;
+            // Texts do not wait for a relay that is in trouble.
+            let texted = steps::text::text(app, stopping).await?;
+            let mut told = delivered?.to_string();
+            if texted != steps::text::Texted::default() {
+                told = format!("{told}; {texted}");
+            }
+            told
+        }
         "inbox" => steps::inbox::receive(app).await?.to_string(),
         "confirm" => steps::confirm::confirm(app, None, None).await?.to_string(),
         "announce" => steps::announce::announce(app).await?.to_string(),

@@ -1,5 +1,7 @@
 //! Letters: from what a delivery stores to the bytes that every attempt sends.
 
+mod texts;
+
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -14,6 +16,8 @@ use crate::domain::{DeliveryId, EmailAddress, Moment};
 use crate::messages::letter::{Envelope, MessageIdParts, build, message_id, verp, verp_delivery};
 use crate::messages::{Constants, Frozen, Messages, Personal, Rendered};
 use crate::store::{Delivery, Store, TemplateId};
+
+pub use texts::page_hash;
 
 /// The texts, the sender, and the key that identities are made with.
 #[derive(Debug)]

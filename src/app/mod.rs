@@ -15,11 +15,12 @@ use sha2::{Digest, Sha256};
 
 use crate::channels::discord::{Discord, StatusChannel};
 use crate::channels::inbox::Inbox;
+use crate::channels::sms::{Form, Gateway, Template};
 use crate::channels::{
     Bearer, Folder, Limits, Login, Outlet, Proof, Protection, Relay, Smtp, TokenSource,
 };
 use crate::clock::Clock;
-use crate::config::{self, Config, RealmRules, RelayWay, StoreUrl};
+use crate::config::{self, BodyForm, Config, RealmRules, RelayWay, SmsKind, StoreUrl};
 use crate::domain::calendar::{Calendar, parse_holidays};
 use crate::domain::delivery::Retries;
 use crate::domain::evidence::Rule;
@@ -30,7 +31,7 @@ use crate::messages::{Constants, Messages, Sourced};
 use crate::store::Store;
 
 pub use alarm::Alarms;
-pub use letters::{Framing, Letters, Written, letter_hash};
+pub use letters::{Framing, Letters, Written, letter_hash, page_hash};
 pub use progress::{Bar, Progress};
 
 /// Everything a step needs. Cheap to share.
@@ -46,6 +47,8 @@ pub struct App {
     pub letters: Letters,
     /// Where letters go.
     pub outlet: Outlet,
+    /// Where texts go, if anywhere.
+    pub gateway: Option<Gateway>,
     /// Where bounces come back, if anywhere.
     pub inbox: Option<Inbox>,
     /// Where status posts go, if anywhere.
@@ -77,6 +80,7 @@ impl App {
         let letters = Letters::new(&config, messages, constants, site_key)?;
         Ok(Self {
             outlet: outlet(&config)?,
+            gateway: gateway(&config, &clock)?,
             inbox: config.mail.maildir.clone().map(Inbox::new),
             status: status(&config)?,
             worker: format!("{}-{:08x}", std::process::id(), rand::random::<u32>()),
@@ -353,6 +357,53 @@ fn login(sign_in: &config::SignIn) -> Login {
         user: sign_in.user.clone(),
         proof,
     }
+}
+
+fn gateway(config: &Config, clock: &Clock) -> anyhow::Result<Option<Gateway>> {
+    let Some(sms) = &config.sms else {
+        return Ok(None);
+    };
+    let gateway = match &sms.kind {
+        SmsKind::Template {
+            url,
+            put,
+            form,
+            body,
+            headers,
+            id_pointer,
+            refused_status,
+        } => {
+            let header =
+                |one: &config::Header| (one.name.clone(), one.text.clone(), one.secret.clone());
+            let template = Template {
+                url: url.clone(),
+                put: *put,
+                form: match form {
+                    BodyForm::Json => Form::Json,
+                    BodyForm::Form => Form::Urlencoded,
+                },
+                body: body.clone(),
+                headers: headers.iter().map(header).collect(),
+                id_pointer: id_pointer.clone(),
+                refused_status: refused_status.clone(),
+            };
+            Gateway::by_template(template, sms.timeout)
+        }
+        SmsKind::Notify {
+            url,
+            key,
+            template_id,
+            placeholder,
+        } => Gateway::notify(
+            url,
+            key,
+            template_id,
+            placeholder,
+            clock.clone(),
+            sms.timeout,
+        ),
+    };
+    gateway.context("sms").map(Some)
 }
 
 /// What the machine calls itself; relays only log it.

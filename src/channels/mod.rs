@@ -1,8 +1,9 @@
-//! Talks to the outside: mail through a relay or into a folder, bounces from a Maildir, status posts to Discord or into a file.
+//! Talks to the outside: mail through a relay or into a folder, texts through a gateway, bounces from a Maildir, status posts to Discord or into a file.
 
 pub mod discord;
 pub mod folder;
 pub mod inbox;
+pub mod sms;
 pub mod smtp;
 
 use crate::domain::EmailAddress;
@@ -11,6 +12,7 @@ use crate::domain::delivery::{Answer, Cause, Outcome, RelayTexts, Stage, outcome
 pub use discord::{Discord, DiscordError, MessageId, Miss, StatusChannel, StatusLine, StatusPost};
 pub use folder::Folder;
 pub use inbox::{Arrived, Inbox, Incoming, Verdict};
+pub use sms::{Gateway, GatewayError, LookedUp};
 pub use smtp::{
     Bearer, Connection, Limits, Login, Proof, Protection, Relay, RelayError, Smtp, TokenSource,
 };

@@ -7,9 +7,9 @@ use super::{Said, misused, operator};
 use crate::app::App;
 use crate::cli::{Case as Command, Cli};
 use crate::config::Role;
-use crate::domain::CaseId;
 use crate::domain::address::fold;
 use crate::domain::case::CaseState;
+use crate::domain::{CaseId, Moment, Way};
 use crate::steps;
 use crate::store::CaseRow;
 
@@ -18,18 +18,24 @@ pub(super) async fn run(cli: &Cli, app: &App, command: &Command) -> anyhow::Resu
     match command {
         Command::List { all } => list(app, !*all).await,
         Command::Show { id } => show(app, *id).await,
-        Command::Contain { id, note, at } => {
+        Command::Contain {
+            id,
+            note,
+            at,
+            override_it: _,
+            reason,
+        } => contain(cli, app, *id, note.as_deref(), *at, reason.as_deref()).await,
+        Command::Told { csv: Some(csv), .. } => {
             let by = operator(cli, app)?;
-            let mut tx = app.store.begin().await?;
-            tx.contain_case(*id, at.unwrap_or(now).min(now), note, &by, now)
-                .await?;
-            tx.commit().await?;
-            Ok(done(
-                *id,
-                "contained; whoever it belongs to can now be told",
-            ))
+            let ticked = steps::letters::told(app, csv, &by).await?;
+            Ok(Said::both(&ticked)?.look_if(!ticked.rejects.is_empty()))
         }
-        Command::Told { id, how, at } => {
+        Command::Told {
+            id: Some(id),
+            how: Some(how),
+            at,
+            ..
+        } => {
             let by = operator(cli, app)?;
             let mut tx = app.store.begin().await?;
             tx.tell_case(*id, at.unwrap_or(now).min(now), how, &by, now)
@@ -37,6 +43,7 @@ pub(super) async fn run(cli: &Cli, app: &App, command: &Command) -> anyhow::Resu
             tx.commit().await?;
             Ok(done(*id, "its person was told"))
         }
+        Command::Told { .. } => Err(misused("say which case, and how with --how")),
         Command::Exempt {
             id,
             until,
@@ -71,6 +78,39 @@ pub(super) async fn run(cli: &Cli, app: &App, command: &Command) -> anyhow::Resu
             Ok(done(*id, "withdrawn"))
         }
     }
+}
+
+/// With a note: it is contained. With a reason instead: the incident lead has its person told before that.
+async fn contain(
+    cli: &Cli,
+    app: &App,
+    id: CaseId,
+    note: Option<&str>,
+    at: Option<Moment>,
+    reason: Option<&str>,
+) -> anyhow::Result<Said> {
+    let now = app.clock.now();
+    let by = operator(cli, app)?;
+    let mut tx = app.store.begin().await?;
+    let what = match (note, reason) {
+        (Some(note), _) => {
+            tx.contain_case(id, at.unwrap_or(now).min(now), note, &by, now)
+                .await?;
+            "contained; whoever it belongs to can now be told"
+        }
+        (None, Some(reason)) => {
+            if !app.has_role(&by, Role::IncidentLead) {
+                return Err(misused(
+                    "only an operator with the role incident_lead has somebody told before containment (rule 3.9)",
+                ));
+            }
+            tx.override_containment(id, reason, &by, now).await?;
+            "not contained; its person is told all the same, and never in the affected mailbox"
+        }
+        (None, None) => return Err(misused("say how, with --note")),
+    };
+    tx.commit().await?;
+    Ok(done(id, what))
 }
 
 fn done(id: CaseId, what: &str) -> Said {
@@ -120,7 +160,7 @@ fn document(case: &CaseRow) -> Value {
         "case": case.id, "account": case.account, "person": case.person, "route": case.route.word(), "department": case.department,
         "category": case.claim.category, "severity": case.claim.severity, "found_at": case.claim.found_at, "bad_as_of": case.claim.bad_as_of,
         "opened_at": case.opened_at, "reopens": case.reopens, "state": state_word(case), "standing": case.standing.word(), "deadline_at": case.deadline_at,
-        "not_reached": case.not_reached, "contained_at": case.contained_at, "exempt_until": case.exempt_until, "safe_at": case.safe_at,
+        "not_reached": case.not_reached, "contained_at": case.contained_at, "contain_override_at": case.contain_override_at, "exempt_until": case.exempt_until, "safe_at": case.safe_at,
     })
 }
 
@@ -180,7 +220,8 @@ async fn show(app: &App, id: CaseId) -> anyhow::Result<Said> {
 pub(super) async fn tasks(app: &App) -> anyhow::Result<Said> {
     let mut tx = app.store.read().await?;
     let tasks = tx.tasks(10_000).await?;
-    let lines: Vec<String> = tasks
+    let letters = tx.others_due(Way::Letter, app.clock.now()).await?;
+    let mut lines: Vec<String> = tasks
         .iter()
         .map(|task| {
             let about = task.case.map(|id| format!("case {id}")).unwrap_or_default();
@@ -190,6 +231,11 @@ pub(super) async fn tasks(app: &App) -> anyhow::Result<Said> {
             )
         })
         .collect();
+    if letters > 0 {
+        lines.push(format!(
+            "{letters} letters wait to be printed: bell letters --out DIR"
+        ));
+    }
     let text = if lines.is_empty() {
         "nothing to do by hand".to_owned()
     } else {

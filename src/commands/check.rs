@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::Said;
 use crate::app::App;
+use crate::channels::LookedUp;
 use crate::cli::Cli;
 use crate::clock::Clock;
 use crate::config::Config;
@@ -129,6 +130,18 @@ async fn outside(app: &App, checks: &mut Checks) {
     );
     if let Some(inbox) = &app.inbox {
         checks.add("inbox", inbox.check().map(|()| "can be read".to_owned()));
+    }
+    if let Some(gateway) = &app.gateway
+        && gateway.can_look_up()
+    {
+        let asked = gateway.look_up("bell-check").await;
+        checks.add(
+            "sms",
+            match asked {
+                LookedUp::There(_) | LookedUp::NotThere => Ok("answers and lets us in".to_owned()),
+                LookedUp::Unknown => Err("does not answer, or does not let us in"),
+            },
+        );
     }
     if let Some(status) = &app.status {
         checks.add(

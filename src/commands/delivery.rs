@@ -47,9 +47,7 @@ pub(super) async fn run(cli: &Cli, app: &App, command: &Command) -> anyhow::Resu
 async fn show(app: &App, id: DeliveryId) -> anyhow::Result<Said> {
     let mut tx = app.store.read().await?;
     let Some(story) = tx.story(id).await? else {
-        anyhow::bail!(
-            "there is no letter by mail of the number {id}; `bell delivery of WHO` lists a person's"
-        )
+        anyhow::bail!("there is no delivery {id}; `bell delivery of WHO` lists a person's")
     };
     Ok(Said::words(tell(&story), serde_json::to_value(&story)?))
 }
@@ -82,9 +80,10 @@ pub(super) fn tell(story: &DeliveryStory) -> String {
         ""
     };
     let mut text = format!(
-        "delivery {} {} to {}: {}{twice}",
+        "delivery {} {} by {} to {}: {}{twice}",
         story.id,
         story.kind,
+        story.recipient.way(),
         story.recipient,
         words(&story.state)
     );
@@ -126,6 +125,7 @@ fn words(state: &str) -> &str {
     match state {
         "accepted" => "accepted: the relay has taken it, which is not yet read",
         "leased" => "on its way just now",
+        "handed_out" => "handed out: printed, and not yet ticked off",
         "refused" => "refused: this address does not work",
         "bounced" => "bounced: taken by the relay, and returned later",
         "expired" => "expired: it was tried for days",

@@ -22,6 +22,7 @@ use crate::audit::Format;
 use crate::cli::{Cli, Command, Intake, Ledger, Messages};
 use crate::clock::Clock;
 use crate::config::{Config, ConfigErrors, EXAMPLE};
+use crate::domain::campaign::NotCleared;
 use crate::store::StoreError;
 use crate::{demo, logging, serve, steps};
 
@@ -176,11 +177,29 @@ async fn with_app(cli: &Cli, app: &Shared) -> anyhow::Result<Said> {
         Command::Campaign(command) => campaign::run(cli, app, command).await,
         Command::Notify => {
             let queued = steps::notify::notify(app).await?;
-            Ok(Said::both(&queued)?.look_if(!queued.void.is_empty()))
+            let unannounced = queued
+                .waiting
+                .iter()
+                .any(|waiting| matches!(waiting.why, NotCleared::NotAnnounced(_)));
+            Ok(Said::both(&queued)?.look_if(unannounced || !queued.void.is_empty()))
         }
         Command::Deliver => {
             let delivered = steps::deliver::deliver(app, &steps::deliver::never()).await?;
             Ok(Said::both(&delivered)?.look_if(delivered.held.is_some() || delivered.stopped > 0))
+        }
+        Command::Text => {
+            ensure!(
+                app.gateway.is_some(),
+                "no gateway for texts is configured; see [sms]"
+            );
+            let texted = steps::text::text(app, &steps::deliver::never()).await?;
+            Ok(Said::both(&texted)?.look_if(texted.held.is_some() || texted.stopped > 0))
+        }
+        Command::Letters(options) => {
+            let by = operator(cli, app)?;
+            let (out, building) = (&options.out, options.building.as_deref());
+            let printed = steps::letters::hand_out(app, out, building, options.again, &by).await?;
+            Ok(Said::both(&printed)?.look_if(!printed.unwritable.is_empty()))
         }
         Command::Inbox => {
             ensure!(

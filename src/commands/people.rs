@@ -112,7 +112,15 @@ fn line(person: &PersonFacts, names: bool) -> String {
     } else {
         "disabled"
     };
-    format!("{:>7}  {name:<32} {address:<40} {state}", person.id)
+    let mut ways = String::new();
+    for (has, word) in [
+        (person.second_address.is_some(), "mail.2 "),
+        (person.mobile.is_some(), "sms "),
+        (person.room.is_some(), "letter "),
+    ] {
+        ways.push_str(if has { word } else { "" });
+    }
+    format!("{:>7}  {name:<32} {address:<40} {ways}{state}", person.id)
         .trim_end()
         .to_owned()
 }
@@ -136,5 +144,19 @@ fn shown(person: &PersonFacts, names: bool) -> (String, String) {
 
 fn document(person: &PersonFacts, names: bool) -> serde_json::Value {
     let (name, address) = shown(person, names);
-    json!({ "person": person.id, "name": name, "address": address, "enabled": person.enabled, "left": person.left, "language": person.language, "time_zone": person.time_zone })
+    let mobile = person.mobile.as_ref().map(|mobile| {
+        if names {
+            mobile.expose().to_owned()
+        } else {
+            mobile.to_string()
+        }
+    });
+    let room = person.room.as_ref().map(|room| {
+        if names {
+            room.expose().to_owned()
+        } else {
+            room.to_string()
+        }
+    });
+    json!({ "person": person.id, "name": name, "address": address, "mobile": mobile, "room": room, "enabled": person.enabled, "left": person.left, "language": person.language, "time_zone": person.time_zone })
 }

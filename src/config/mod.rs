@@ -19,6 +19,7 @@ mod section;
 mod sign_in;
 mod timetable;
 mod values;
+mod ways;
 
 #[cfg(test)]
 mod tests;
@@ -33,6 +34,7 @@ use toml::de::DeTable;
 
 use self::inputs::Known;
 use self::section::{Read, Reader, Section};
+use crate::domain::way::Ways;
 
 pub use self::alarm::Alarm;
 pub use self::discord::Discord;
@@ -46,6 +48,7 @@ pub use self::rates::{HelpDesk, RelayRates};
 pub use self::records::{LEVEL_VARIABLE, Log, LogFormat, Report, Retention};
 pub use self::sign_in::{Bearer, Proof, SignIn, TokenSource};
 pub use self::timetable::{Calendar, CronLine, LadderOverride, Ladders, Schedule};
+pub use self::ways::{BodyForm, Header, Sms, SmsKind};
 
 /// The annotated example: every key, with its default where it has one.
 pub const EXAMPLE: &str = include_str!("../../config.example.toml");
@@ -73,6 +76,10 @@ pub struct Config {
     pub evidence: Vec<EvidenceSource>,
     /// How letters leave.
     pub mail: Mail,
+    /// Where texts go, if anywhere.
+    pub sms: Option<Sms>,
+    /// In which order people are reached.
+    pub ways: Ways,
     /// Where status posts go, if anywhere.
     pub discord: Option<Discord>,
     /// What differs from the timetables.
@@ -161,6 +168,8 @@ fn config(reader: &Reader<'_>, table: &DeTable<'_>, file: &Path, whole: bool) ->
     let sources = inputs::sources(&root, known);
     let evidence = inputs::evidence(&root, known);
     let mail = mail::mail(&root, team);
+    let sms = ways::sms(&root);
+    let ways = ways::ways(&root, sms.as_ref().is_ok_and(Option::is_some));
     let discord = discord::discord(&root);
     let ladders = timetable::ladders(&root);
     let calendar = timetable::calendar(&root);
@@ -180,6 +189,8 @@ fn config(reader: &Reader<'_>, table: &DeTable<'_>, file: &Path, whole: bool) ->
         sources: sources?,
         evidence: evidence?,
         mail: mail?,
+        sms: sms?,
+        ways: ways?,
         discord: discord?,
         ladders: ladders?,
         calendar: calendar?,

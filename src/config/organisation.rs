@@ -11,6 +11,7 @@ use super::hashed;
 use super::rates::{self, HelpDesk};
 use super::section::{Parsed, Read, Section, Value};
 use super::values::{DAY, choice, delta, line, zone};
+use crate::domain::campaign::Place;
 
 /// Who writes the letters.
 #[derive(Debug, Clone, Serialize)]
@@ -172,6 +173,8 @@ pub enum Role {
     Communications,
     /// Reads reports and verifies the ledger.
     Compliance,
+    /// Leads an incident: may have the person of a compromised account told before it is contained.
+    IncidentLead,
 }
 
 const ROLES: &[(&str, Role)] = &[
@@ -179,6 +182,7 @@ const ROLES: &[(&str, Role)] = &[
     ("approver", Role::Approver),
     ("communications", Role::Communications),
     ("compliance", Role::Compliance),
+    ("incident_lead", Role::IncidentLead),
 ];
 
 /// Somebody who may act. The name is shown in the ledger.
@@ -228,7 +232,11 @@ pub struct Campaign {
     pub announce_lead: TimeDelta,
     /// What the help desk bears.
     pub help_desk: HelpDesk,
+    /// Where it has to be out.
+    pub announce_where: Vec<Place>,
 }
+
+const PLACES: &[(&str, Place)] = &[("intranet", Place::Intranet), ("chat", Place::Chat)];
 
 pub(super) fn campaign(root: &Section<'_>) -> Read<Campaign> {
     let own = root.section("campaign");
@@ -239,11 +247,22 @@ pub(super) fn campaign(root: &Section<'_>) -> Read<Campaign> {
         TimeDelta::minutes(15),
     );
     let help_desk = rates::help_desk(&own);
+    let announce_where = own.list("announce_where", choice(PLACES)).and_then(|places| {
+        let mut places = places.unwrap_or_else(|| Place::ALL.to_vec());
+        places.sort_unstable();
+        places.dedup();
+        if places.is_empty() {
+            let text = "staff have to be told somewhere before the first notice (rule 3.7); name a place";
+            return Err(own.wrong("announce_where", text));
+        }
+        Ok(places)
+    });
     own.finish()?;
     Ok(Campaign {
         reference_prefix: reference_prefix?,
         announce_lead: announce_lead?,
         help_desk: help_desk?,
+        announce_where: announce_where?,
     })
 }
 

@@ -399,8 +399,10 @@ impl Play {
             "contain",
             format!("{contained} compromised accounts blocked, their sessions revoked"),
         );
-        self.at(50);
+        self.at(45);
         self.campaign().await?;
+        // Staff know of it for a quarter of an hour before the first notice.
+        self.at(60);
         let told = self.step("notify").await?;
         self.tell("notify", told);
         let told = self.step("deliver").await?;
@@ -451,6 +453,13 @@ impl Play {
                 "{} approved by ben: what changes now voids it",
                 approved.reference
             ),
+        );
+        let places = &self.app.config.campaign.announce_where;
+        let announcement = steps::heads_up::announcement(&self.app, draft.id).await?;
+        steps::heads_up::announced(&self.app, draft.id, places, None, "ann").await?;
+        self.tell(
+            "announced",
+            format!("on intranet and chat: {}", announcement.text),
         );
         Ok(())
     }

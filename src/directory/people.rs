@@ -11,6 +11,7 @@ use super::{DirectoryError, Encoding, Summary, yes_or_no};
 use crate::domain::address::{EmailAddress, PersonName, is_bidi};
 use crate::domain::finding::{Reject, RejectReason};
 use crate::domain::person::{AccountKind, DirectoryEntry};
+use crate::domain::{Mobile, Room};
 
 /// The most characters of an id or a name; a longer one is no name.
 const MOST_CHARACTERS: usize = 256;
@@ -55,6 +56,12 @@ columns! {
     aliases
     /// An address outside this directory.
     second_mail
+    /// The mobile that a text goes to, with its country's code.
+    mobile
+    /// Where the internal post leaves a letter: one line.
+    room
+    /// Which round of the internal post that is.
+    building
     /// The name that people know.
     display_name
     /// Where they work.
@@ -223,6 +230,17 @@ fn entry(
         second_mail: address(cells.get(places.second_mail)),
         owner_mail: address(cells.get(places.owner_mail)),
         manager_mail: address(cells.get(places.manager_mail)),
+        mobile: mobile(cells.get(places.mobile)).unwrap_or_else(|reason| {
+            flaws.push(reason);
+            None
+        }),
+        room: Room::new(cells.get(places.room)),
+        building: Some(
+            PersonName::new(cells.get(places.building))
+                .expose()
+                .to_owned(),
+        )
+        .filter(|building| !building.is_empty()),
         display_name: PersonName::new(cells.get(places.display_name)),
         // A department goes into reports and letters, so it is cleaned as a name is.
         department: PersonName::new(cells.get(places.department))
@@ -267,6 +285,16 @@ fn time_zone(text: &str) -> Result<Option<String>, RejectReason> {
         Ok(zone) => Ok(Some(zone.name().to_owned())),
         Err(_) if text.is_empty() => Ok(None),
         Err(_) => Err(RejectReason::BadValue),
+    }
+}
+
+/// A number that cannot be dialled from anywhere costs its cell, not the line.
+fn mobile(text: &str) -> Result<Option<Mobile>, RejectReason> {
+    match text {
+        "" => Ok(None),
+        text => Mobile::parse(text)
+            .map(Some)
+            .map_err(|_| RejectReason::BadValue),
     }
 }
 

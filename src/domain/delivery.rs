@@ -1,7 +1,7 @@
 //! Delivery: what is sent, what one attempt means for the next, and how long we go on trying.
 
-mod opening;
 mod late;
+mod opening;
 mod reply;
 mod retries;
 mod ruling;
@@ -10,8 +10,8 @@ mod texts;
 
 use serde::{Deserialize, Serialize};
 
-pub use opening::{Opening, Then, opening};
 pub use late::{LATE_AFTER, LATE_SHARE, late_at};
+pub use opening::{Opening, Then, opening};
 pub use reply::{Reply, masked};
 pub(in crate::domain) use retries::scattered;
 pub use retries::{Next, Retries, Tried};

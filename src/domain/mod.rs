@@ -18,11 +18,16 @@ pub mod ladder;
 pub mod moment;
 pub mod notice;
 pub mod person;
+pub mod phone;
 pub mod policy;
 pub mod rate;
 pub mod report;
 pub mod survival;
+pub mod text;
+pub mod way;
 
 pub use address::{EmailAddress, PersonName};
 pub use ids::*;
 pub use moment::Moment;
+pub use phone::Mobile;
+pub use way::{Destination, Room, Way, Ways};

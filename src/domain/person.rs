@@ -4,6 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use super::address::{EmailAddress, PersonName};
 use super::identity::Realm;
+use super::phone::Mobile;
+use super::way::Room;
 
 /// Who or what an account is for. Only a person's own account gets mail at its own address.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
@@ -72,6 +74,12 @@ pub struct DirectoryEntry {
     pub aliases: Vec<EmailAddress>,
     /// An address outside this directory at which the person can be told when the mailbox is the victim.
     pub second_mail: Option<EmailAddress>,
+    /// The mobile that a text goes to.
+    pub mobile: Option<Mobile>,
+    /// Where the internal post leaves a letter.
+    pub room: Option<Room>,
+    /// Which round of the internal post that is.
+    pub building: Option<String>,
     /// The name that people know.
     pub display_name: PersonName,
     /// Where they work; the report's groups.

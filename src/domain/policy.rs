@@ -8,6 +8,8 @@ use super::evidence::Standing;
 use super::finding::Category;
 use super::moment::Moment;
 use super::notice::NoticeKind;
+use super::phone::Mobile;
+use super::way::{Destination, Room, Way, Ways};
 
 /// A person as far as writing to them is concerned.
 #[derive(Clone, PartialEq, Debug)]
@@ -16,6 +18,12 @@ pub struct Reader {
     pub address: Option<EmailAddress>,
     /// Another address, outside the directory.
     pub second_address: Option<EmailAddress>,
+    /// Their mobile.
+    pub mobile: Option<Mobile>,
+    /// Where the internal post leaves a letter.
+    pub room: Option<Room>,
+    /// Ways that do not lead to them: tried in vain, or left out by an operator.
+    pub not_by: Vec<Way>,
     /// Whether an account of their own can sign in.
     pub enabled: bool,
     /// Whether they have left.
@@ -33,6 +41,8 @@ pub struct Tellable {
     pub standing: Standing,
     /// When sign-in was blocked and sessions were revoked.
     pub contained_at: Option<Moment>,
+    /// When the incident lead decided that its person is told before that.
+    pub contain_override_at: Option<Moment>,
     /// Until when it is exempt.
     pub exempt_until: Option<Moment>,
 }
@@ -53,6 +63,8 @@ pub enum WhyNot {
     Left,
     /// An intruder may be reading the only mailbox we could write to.
     OnlyAffectedMailbox,
+    /// The config's order of ways begins with a human being.
+    ByPerson,
     /// Sign-in is not blocked yet, or sessions are not revoked.
     NotContained,
     /// Nobody answers for the account, or it is a machine's: the operators reset it.
@@ -71,6 +83,7 @@ impl WhyNot {
             Self::Disabled => "disabled",
             Self::Left => "left",
             Self::OnlyAffectedMailbox => "only_affected_mailbox",
+            Self::ByPerson => "by_person",
             Self::NotContained => "not_contained",
             Self::Operators => "operators",
             Self::Unwritable => "unwritable",
@@ -88,6 +101,7 @@ impl WhyNot {
             Self::OnlyAffectedMailbox => {
                 "an intruder may read the only mailbox: reach them by phone or in person"
             }
+            Self::ByPerson => "the config has them told by a human being: phone or visit them",
             Self::NotContained => {
                 "block sign-in and revoke sessions first, then `bell case contain`"
             }
@@ -108,6 +122,7 @@ impl WhyNot {
             | Self::Disabled
             | Self::Left
             | Self::OnlyAffectedMailbox
+            | Self::ByPerson
             | Self::Unwritable => Some(Work::Reach),
             Self::NotContained => Some(Work::Contain),
             Self::Operators | Self::OnHold => Some(Work::Operators),
@@ -126,17 +141,134 @@ pub enum Work {
     Operators,
 }
 
+/// Proof that an intruder is shut out of every compromised account that a notice is about; or the incident lead's word
+/// that its reader is told before that.
+///
+/// There is no other way to one than [`Contained::all`], and no notice about a compromised account without one.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Contained {
+    since: Moment,
+    overridden: bool,
+}
+
+impl Contained {
+    /// None if one of the cases is neither contained at `now` nor overridden, or if there is none.
+    pub fn all<'a>(cases: impl IntoIterator<Item = &'a Tellable>, now: Moment) -> Option<Self> {
+        cases
+            .into_iter()
+            .try_fold(None, |all: Option<Self>, case| {
+                let by = |at: Option<Moment>| at.filter(|at| *at <= now);
+                let one = match (by(case.contained_at), by(case.contain_override_at)) {
+                    (Some(since), _) => Self {
+                        since,
+                        overridden: false,
+                    },
+                    (None, Some(since)) => Self {
+                        since,
+                        overridden: true,
+                    },
+                    (None, None) => return None,
+                };
+                Some(Some(all.map_or(one, |all| Self {
+                    since: all.since.max(one.since),
+                    overridden: all.overridden || one.overridden,
+                })))
+            })?
+    }
+
+    /// Since when all of them are.
+    pub const fn since(self) -> Moment {
+        self.since
+    }
+
+    /// Whether the incident lead's word stands in for the proof of one of them.
+    pub const fn is_overridden(self) -> bool {
+        self.overridden
+    }
+}
+
+/// Where a notice goes without passing a mailbox that an intruder may be reading (rule 3.9).
+///
+/// There is no other way to one than [`SafeWay::new`].
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SafeWay(Destination);
+
+impl SafeWay {
+    /// None if `to` ends in the affected mailbox: a victim's own, or another address that is the same mailbox with
+    /// another tag or case.
+    pub fn new(to: Destination, reader: &Reader, is_victim: bool) -> Option<Self> {
+        let is_theirs = |address: &EmailAddress| {
+            let plain =
+                |one: &EmailAddress| one.without_tag().unwrap_or_else(|| one.clone()).folded();
+            reader
+                .address
+                .as_ref()
+                .is_some_and(|own| plain(own) == plain(address))
+        };
+        let is_affected = match &to {
+            Destination::Mail(_) => is_victim,
+            Destination::SecondMail(address) => is_victim && is_theirs(address),
+            Destination::Sms(_) | Destination::Letter(_) => false,
+        };
+        (!is_affected).then_some(Self(to))
+    }
+
+    /// Where.
+    pub const fn destination(&self) -> &Destination {
+        &self.0
+    }
+}
+
+/// A first notice that may be written, and where it goes.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Telling {
+    /// The severest finding is weak.
+    Weak(Destination),
+    /// The severest finding is attacked.
+    Attacked(Destination),
+    /// The severest finding is breached.
+    Breached(Destination),
+    /// Somebody else has used the account: only by a safe way, and once it is contained.
+    Compromised {
+        /// Where to.
+        to: SafeWay,
+        /// Why it may go.
+        contained: Contained,
+    },
+}
+
+impl Telling {
+    /// The severest category of what it tells.
+    pub const fn category(&self) -> Category {
+        match self {
+            Self::Weak(_) => Category::Weak,
+            Self::Attacked(_) => Category::Attacked,
+            Self::Breached(_) => Category::Breached,
+            Self::Compromised { .. } => Category::Compromised,
+        }
+    }
+
+    /// Which notice it is.
+    pub const fn kind(&self) -> NoticeKind {
+        NoticeKind::first(self.category())
+    }
+
+    /// Where it goes.
+    pub const fn to(&self) -> &Destination {
+        match self {
+            Self::Weak(to) | Self::Attacked(to) | Self::Breached(to) => to,
+            Self::Compromised { to, .. } => to.destination(),
+        }
+    }
+}
+
 /// What is to be done about a person's open cases.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Decision {
-    /// Write to them.
+    /// Tell them.
     Tell {
         /// The first notice: of the severest case.
-        kind: NoticeKind,
-        /// That case's category.
-        category: Category,
-        /// Where to.
-        to: EmailAddress,
+        telling: Telling,
         /// The cases that the notice is about, by their place in what was asked.
         about: Vec<usize>,
     },
@@ -146,9 +278,10 @@ pub enum Decision {
 
 /// Decides about the open cases of one person, or of the operators if there is no person.
 ///
-/// One notice tells of all of a person's cases, by the severest. A compromised account's own mailbox is never written
-/// to, and nothing goes out before containment is on record.
-pub fn decide(reader: Option<&Reader>, cases: &[Tellable], now: Moment) -> Decision {
+/// One notice tells of all of a person's cases, by the severest, by the first way of that category's order that leads to
+/// them. Whoever has a compromised account of their own is written to at no mailbox of that account, whatever about; and
+/// nothing about a compromised account goes out before containment is on record.
+pub fn decide(reader: Option<&Reader>, cases: &[Tellable], ways: &Ways, now: Moment) -> Decision {
     use Decision::Not;
     let Some(reader) = reader else {
         return Not(WhyNot::Operators);
@@ -171,32 +304,63 @@ pub fn decide(reader: Option<&Reader>, cases: &[Tellable], now: Moment) -> Decis
     if reader.left {
         return Not(WhyNot::Left);
     }
-    let compromised: Vec<&&Tellable> = told
-        .iter()
-        .filter(|case| case.category == Category::Compromised)
-        .collect();
-    if compromised
-        .iter()
-        .any(|case| case.contained_at.is_none_or(|at| at > now))
-    {
+    let compromised = |case: &&Tellable| case.category == Category::Compromised;
+    let contained = Contained::all(told.iter().copied().filter(compromised), now);
+    if category == Category::Compromised && contained.is_none() {
         return Not(WhyNot::NotContained);
     }
-    let is_victim = compromised.iter().any(|case| case.route == Route::Holder);
+    // Exempt or not: the intruder reads all the same.
+    let is_victim = cases
+        .iter()
+        .any(|case| compromised(&case) && case.route == Route::Holder);
     if !reader.enabled && !is_victim {
         return Not(WhyNot::Disabled);
     }
-    let to = match (is_victim, &reader.address, &reader.second_address) {
-        (true, _, Some(second)) => second.clone(),
-        (true, _, None) => return Not(WhyNot::OnlyAffectedMailbox),
-        (false, Some(own), _) => own.clone(),
-        (false, None, _) => return Not(WhyNot::NoAddress),
+    let to = match first_way(reader, category, ways, is_victim) {
+        Ok(to) => to,
+        Err(why) => return Not(why),
     };
-    Decision::Tell {
-        kind: NoticeKind::first(category),
-        category,
-        to,
-        about,
+    let telling = match (category, contained) {
+        (Category::Weak, _) => Telling::Weak(to.0),
+        (Category::Attacked, _) => Telling::Attacked(to.0),
+        (Category::Breached, _) => Telling::Breached(to.0),
+        (Category::Compromised, Some(contained)) => Telling::Compromised { to, contained },
+        (Category::Compromised, None) => return Not(WhyNot::NotContained),
+    };
+    Decision::Tell { telling, about }
+}
+
+/// The first way of the order that leads to somebody and is safe.
+fn first_way(
+    reader: &Reader,
+    category: Category,
+    ways: &Ways,
+    is_victim: bool,
+) -> Result<SafeWay, WhyNot> {
+    // Whoever answers for a compromised account that is not their own reads a mailbox that is not affected.
+    let own_first = (category == Category::Compromised && !is_victim).then_some(&Way::Mail);
+    for way in own_first.into_iter().chain(ways.of(category)) {
+        let leads = match way {
+            Way::Mail => reader.address.clone().map(Destination::Mail),
+            Way::SecondMail => reader.second_address.clone().map(Destination::SecondMail),
+            Way::Sms => reader.mobile.clone().map(Destination::Sms),
+            Way::Letter => reader.room.clone().map(Destination::Letter),
+            Way::Person => break,
+        };
+        let safe = leads
+            .filter(|_| !reader.not_by.contains(way))
+            .and_then(|to| SafeWay::new(to, reader, is_victim));
+        if let Some(safe) = safe {
+            return Ok(safe);
+        }
     }
+    Err(if is_victim {
+        WhyNot::OnlyAffectedMailbox
+    } else if ways.of(category).first() == Some(&Way::Person) {
+        WhyNot::ByPerson
+    } else {
+        WhyNot::NoAddress
+    })
 }
 
 /// What goes before what: compromised accounts, then what is said about an incident or about access,
@@ -250,191 +414,4 @@ pub fn priority(category: Category, kind: NoticeKind, deadline: Option<Moment>) 
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const NOW: Moment = Moment::from_micros(1_000_000_000);
-
-    fn reader() -> Reader {
-        Reader {
-            address: EmailAddress::parse("ada@parl.example").ok(),
-            second_address: EmailAddress::parse("ada@home.example").ok(),
-            enabled: true,
-            left: false,
-        }
-    }
-
-    fn case(category: Category) -> Tellable {
-        Tellable {
-            category,
-            route: Route::Holder,
-            standing: Standing::Open,
-            contained_at: None,
-            exempt_until: None,
-        }
-    }
-
-    #[test]
-    fn who_is_told_and_why_not() {
-        use Category::{Breached, Compromised, Weak};
-        let later = Some(NOW.plus(chrono::TimeDelta::hours(1)));
-        let contained = Tellable {
-            contained_at: Some(NOW),
-            ..case(Compromised)
-        };
-        let owned = Tellable {
-            route: Route::Owner,
-            ..contained
-        };
-        let nobody = Reader {
-            address: None,
-            second_address: None,
-            ..reader()
-        };
-        let alone = Reader {
-            second_address: None,
-            ..reader()
-        };
-        let tell = |kind, category, to: &str, about: &[usize]| Decision::Tell {
-            kind,
-            category,
-            to: EmailAddress::parse(to).unwrap(),
-            about: about.to_vec(),
-        };
-        for (reader, cases, expected) in [
-            (
-                Some(reader()),
-                vec![case(Weak)],
-                tell(NoticeKind::Weak, Weak, "ada@parl.example", &[0]),
-            ),
-            (
-                Some(reader()),
-                vec![case(Weak), case(Breached)],
-                tell(NoticeKind::Breached, Breached, "ada@parl.example", &[0, 1]),
-            ),
-            (
-                Some(reader()),
-                vec![case(Compromised)],
-                Decision::Not(WhyNot::NotContained),
-            ),
-            (
-                Some(reader()),
-                vec![case(Weak), case(Compromised)],
-                Decision::Not(WhyNot::NotContained),
-            ),
-            (
-                Some(reader()),
-                vec![contained],
-                tell(
-                    NoticeKind::Compromised,
-                    Compromised,
-                    "ada@home.example",
-                    &[0],
-                ),
-            ),
-            (
-                Some(alone.clone()),
-                vec![contained],
-                Decision::Not(WhyNot::OnlyAffectedMailbox),
-            ),
-            (
-                Some(alone),
-                vec![owned],
-                tell(
-                    NoticeKind::Compromised,
-                    Compromised,
-                    "ada@parl.example",
-                    &[0],
-                ),
-            ),
-            (
-                Some(nobody),
-                vec![case(Weak)],
-                Decision::Not(WhyNot::NoAddress),
-            ),
-            (
-                Some(Reader {
-                    enabled: false,
-                    ..reader()
-                }),
-                vec![case(Weak)],
-                Decision::Not(WhyNot::Disabled),
-            ),
-            (
-                Some(Reader {
-                    left: true,
-                    ..reader()
-                }),
-                vec![case(Weak)],
-                Decision::Not(WhyNot::Left),
-            ),
-            (
-                Some(reader()),
-                vec![Tellable {
-                    exempt_until: later,
-                    ..case(Weak)
-                }],
-                Decision::Not(WhyNot::Exempt),
-            ),
-            (
-                Some(reader()),
-                vec![
-                    Tellable {
-                        exempt_until: later,
-                        ..case(Breached)
-                    },
-                    case(Weak),
-                ],
-                tell(NoticeKind::Weak, Weak, "ada@parl.example", &[1]),
-            ),
-            (
-                Some(reader()),
-                vec![Tellable {
-                    standing: Standing::Hold,
-                    ..case(Weak)
-                }],
-                Decision::Not(WhyNot::OnHold),
-            ),
-            (None, vec![case(Weak)], Decision::Not(WhyNot::Operators)),
-        ] {
-            assert_eq!(decide(reader.as_ref(), &cases, NOW), expected, "{cases:?}");
-        }
-    }
-
-    #[test]
-    fn the_class_comes_first_and_within_it_the_earlier_deadline() {
-        use Category::{Attacked, Breached, Compromised, Weak};
-        let hours = |hours| Some(NOW.plus(chrono::TimeDelta::hours(hours)));
-        let order = [
-            priority(Compromised, NoticeKind::Compromised, hours(24)),
-            priority(Compromised, NoticeKind::Compromised, None),
-            priority(Breached, NoticeKind::Breached, hours(48)),
-            priority(Breached, NoticeKind::Breached, hours(49)),
-            priority(Attacked, NoticeKind::Attacked, hours(1)),
-            priority(Weak, NoticeKind::Weak, hours(1)),
-            priority(Weak, NoticeKind::Weak, hours(240)),
-            priority(Weak, NoticeKind::Weak, None),
-            priority(Weak, NoticeKind::ReminderFinal, hours(4)),
-            priority(Breached, NoticeKind::ReminderFinal, hours(5)),
-            priority(Weak, NoticeKind::Reminder2, hours(1)),
-            priority(Breached, NoticeKind::Reminder1, hours(2)),
-            priority(Compromised, NoticeKind::Done, None),
-        ];
-        assert!(order.is_sorted_by(|a, b| a < b), "{order:?}");
-        let escalation = (Urgency::Escalation as i64) << DEADLINE_BITS;
-        assert!(order[1] < escalation && escalation < order[2]);
-        assert!(Urgency::IncidentOrAccess < Urgency::Escalation);
-    }
-
-    #[test]
-    fn a_deadline_at_the_ends_of_time_stays_in_its_class() {
-        for micros in [i64::MIN, -1, 0, i64::MAX] {
-            let one = priority(
-                Category::Weak,
-                NoticeKind::Weak,
-                Some(Moment::from_micros(micros)),
-            );
-            assert_eq!(one >> DEADLINE_BITS, Urgency::FirstWeak as i64, "{micros}");
-        }
-    }
-}
+mod tests;

@@ -1,10 +1,10 @@
 //! Check: the eight rules on every text, with every sample or with the organisation's own words.
 
 use super::context::Words;
-use super::source::{self, STATUS};
+use super::source::{self, HEADS_UP, STATUS};
 use super::{
     BadFact, BadValue, Constants, DEFAULT_LOCALE, Finding, Messages, PARTS, Personal, RenderError,
-    StatusContext, lint, status,
+    StatusContext, lint, status, text,
 };
 use crate::domain::notice::NoticeKind;
 
@@ -83,6 +83,9 @@ impl Messages {
                 .filter_map(|(_, status)| status::StatusWords::new(status).ok())
                 .filter_map(|words| serde_json::to_value(words).ok())
                 .next()
+        } else if name.starts_with(HEADS_UP) {
+            let [(_, constants), _] = Constants::samples();
+            serde_json::to_value(text::HeadsUpWords::sample(&constants)).ok()
         } else {
             Personal::samples(NoticeKind::Weak)
                 .first()
@@ -128,6 +131,7 @@ impl Messages {
                 }
             }
         }
+        findings.extend(self.check_texts(own));
         for (sample, status) in StatusContext::samples() {
             if let Err(error) = self.render_status(&status) {
                 findings.push(Finding {

@@ -25,6 +25,7 @@ mod source;
 pub mod status;
 #[cfg(test)]
 mod tests;
+mod text;
 mod token;
 mod words;
 
@@ -34,6 +35,7 @@ pub use lint::Finding;
 pub use measure::reading_grade;
 pub use source::DEFAULT_LOCALE;
 pub use status::{BadStatus, StatusContext};
+pub use text::FrozenText;
 
 use context::Words;
 use source::{LAYOUT, STATUS, Source, Sources};
@@ -75,7 +77,7 @@ pub enum MessagesError {
     },
     /// A file that no message is made of: a slip in its name would leave the built-in text in force.
     #[error(
-        "{0}: no message is made of this file; expected email/KIND/en-REGION/(subject.txt, body.txt, body.html), email/_layout/*.html, discord/status.md, each at most 64 kB"
+        "{0}: no message is made of this file; expected email/KIND/en-REGION/(subject.txt, body.txt, body.html), email/_layout/*.html, sms/(notice, compromised)/en-REGION.txt, chat/heads_up/en-GB.txt, discord/status.md, each at most 64 kB"
     )]
     Unknown(String),
     /// A locale without one of its files.
@@ -148,6 +150,14 @@ pub enum RenderError {
     /// A status post that may not be printed.
     #[error(transparent)]
     Status(#[from] BadStatus),
+    /// An announcement that breaks a rule.
+    #[error("the announcement: rule {rule}: {reason}")]
+    HeadsUp {
+        /// The rule, 1 to 8.
+        rule: u8,
+        /// What is wrong; never the text itself.
+        reason: &'static str,
+    },
 }
 
 impl RenderError {
@@ -157,7 +167,10 @@ impl RenderError {
             Self::Fact { bad, .. } => bad.is_personal(),
             // The constants and the templates passed this rule at start, so the person's facts break it.
             Self::Rule { .. } => true,
-            Self::Locale { .. } | Self::Template { .. } | Self::Status(_) => false,
+            Self::Locale { .. }
+            | Self::Template { .. }
+            | Self::Status(_)
+            | Self::HeadsUp { .. } => false,
         }
     }
 }

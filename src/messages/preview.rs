@@ -6,6 +6,7 @@ use std::path::Path;
 use chrono_tz::Tz;
 
 use super::letter::{self, Envelope};
+use super::text::{HeadsUpWords, SAMPLES};
 use super::{Constants, Messages, MessagesError, Personal, RenderError, StatusContext};
 use crate::domain::notice::NoticeKind;
 use crate::domain::{CampaignId, EmailAddress, Moment};
@@ -46,6 +47,10 @@ impl Messages {
                 }
             }
         }
+        for (name, text) in self.preview_texts(constants)? {
+            put(&dir.join(&name), text.as_bytes())?;
+            let _ = writeln!(index, "<li><a href=\"{name}\">{name}</a></li>");
+        }
         for (sample, status) in StatusContext::samples() {
             let text = self
                 .render_status(&status)
@@ -59,6 +64,35 @@ impl Messages {
         index.push_str("</ul>\n</html>\n");
         put(&dir.join("index.html"), index.as_bytes())?;
         Ok(written)
+    }
+
+    /// Every text message × locale × sample, and the announcement, by the names of their files.
+    pub(super) fn preview_texts(
+        &self,
+        constants: Option<&Constants>,
+    ) -> Result<Vec<(String, String)>, MessagesError> {
+        let mut texts = Vec::new();
+        for locale in self.locales() {
+            for kind in SAMPLES {
+                for (sample, theirs, personal) in Personal::samples(kind) {
+                    let constants = constants.unwrap_or(&theirs);
+                    match self.render_text(kind, locale, constants, &personal) {
+                        Ok(text) => {
+                            let name = format!("sms.{kind}.{locale}.{sample}.txt");
+                            texts.push((name, format!("{text}\n")));
+                        }
+                        Err(RenderError::Fact { bad, .. }) if !bad.is_personal() => {}
+                        Err(error) => return Err(broken(kind, locale, &error)),
+                    }
+                }
+            }
+        }
+        let [(_, sample), _] = Constants::samples();
+        let text = self
+            .render_heads_up(&HeadsUpWords::sample(constants.unwrap_or(&sample)))
+            .map_err(|error| broken_status(&error))?;
+        texts.push(("chat.heads_up.txt".to_owned(), format!("{text}\n")));
+        Ok(texts)
     }
 }
 

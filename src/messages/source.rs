@@ -17,6 +17,10 @@ pub const DEFAULT_LOCALE: &str = "en-GB";
 pub(super) const LAYOUT: &str = "email/_layout/";
 /// The status post.
 pub(super) const STATUS: &str = "discord/status.md";
+/// Texts to a mobile.
+pub(super) const SMS: &str = "sms/";
+/// What staff read in chat and on the intranet before a campaign.
+pub(super) const HEADS_UP: &str = "chat/heads_up/";
 /// A text is at most this long.
 const MOST_BYTES: u64 = 64 * 1024;
 
@@ -42,7 +46,7 @@ impl Sources {
                 file: folder.display().to_string(),
                 source,
             })?;
-            for top in ["email", "discord"] {
+            for top in ["email", "sms", "chat", "discord"] {
                 sources.folder(folder, top)?;
             }
         }
@@ -185,14 +189,20 @@ fn known(name: &str) -> bool {
     match name.split('/').collect::<Vec<_>>()[..] {
         ["email", "_layout", file] => file.ends_with(".html"),
         ["email", kind, locale, file] => {
-            NoticeKind::from_word(kind).is_some()
-                && locale
-                    .strip_prefix("en-")
-                    .is_some_and(|region| region.bytes().all(|b| b.is_ascii_alphanumeric()))
-                && PARTS.contains(&file)
+            NoticeKind::from_word(kind).is_some() && is_english(locale) && PARTS.contains(&file)
         }
+        ["sms", "notice" | "compromised", file] => {
+            file.strip_suffix(".txt").is_some_and(is_english)
+        }
+        ["chat", "heads_up", file] => file.strip_suffix(".txt") == Some(DEFAULT_LOCALE),
         _ => name == STATUS,
     }
+}
+
+fn is_english(locale: &str) -> bool {
+    locale
+        .strip_prefix("en-")
+        .is_some_and(|region| region.bytes().all(|b| b.is_ascii_alphanumeric()))
 }
 
 /// A template's own words: tags of the template language blanked, line breaks kept.

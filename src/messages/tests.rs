@@ -70,6 +70,7 @@ fn what_people_would_read_is_what_the_snapshots_say() {
         let text = MESSAGES.render_status(&status).unwrap();
         now.push((format!("status.{sample}.md"), format!("{text}\n")));
     }
+    now.extend(MESSAGES.preview_texts(None).unwrap());
     if write {
         fs::create_dir_all(&dir).unwrap();
         for old in fs::read_dir(&dir).unwrap() {
@@ -334,6 +335,9 @@ fn a_file_that_no_message_is_made_of_is_refused() {
         "email/notice.weak/body.txt",
         "email/notice.weak/en-GB/old/body.txt",
         "discord/other.md",
+        "sms/other/en-GB.txt",
+        "sms/notice/cy.txt",
+        "chat/heads_up/en-US.txt",
     ] {
         let dir = override_with(&[(name, "x")]);
         let refused = Messages::load(Some(dir.path())).unwrap_err();

@@ -134,7 +134,7 @@ fn plain(value: &Value) -> String {
     }
 }
 
-fn write(table: &'static str, rows: Vec<Vec<String>>) -> Result<String, ReportError> {
+pub(super) fn write(table: &'static str, rows: Vec<Vec<String>>) -> Result<String, ReportError> {
     let broken = |cause: String| ReportError::Csv { table, cause };
     let mut out = ::csv::WriterBuilder::new()
         .terminator(::csv::Terminator::CRLF)

@@ -7,6 +7,7 @@ mod chart;
 mod csv;
 mod html;
 mod json;
+pub mod letters;
 mod tables;
 #[cfg(test)]
 mod tests;
@@ -57,6 +58,9 @@ pub enum ReportError {
     /// The page's template does not fit what it is given.
     #[error("messages/page/report.html: {0}")]
     Page(#[from] minijinja::Error),
+    /// The page of letters or the tick sheet does not fit what it is given.
+    #[error("messages/page/letters.html or sheet.html: {0}")]
+    Letters(minijinja::Error),
     /// The chart could not be drawn.
     #[error("the chart of open accounts: {0}")]
     Chart(String),

@@ -4,14 +4,14 @@ use std::collections::HashMap;
 
 use anyhow::{Context, ensure};
 
-use super::plan::content;
+use super::plan::{content, reader};
 use crate::app::App;
 use crate::config::Role;
 use crate::domain::campaign::{CampaignState, ContentHash, NotApproved, approve as may_approve};
 use crate::domain::finding::Category;
-use crate::domain::policy::{Decision, Reader, Tellable, decide};
-use crate::domain::{CampaignId, EmailAddress, Moment};
-use crate::store::{AccountFacts, Campaign, CaseRow, PersonFacts, Thread, ThreadState, Tx};
+use crate::domain::policy::{Decision, Tellable, decide};
+use crate::domain::{CampaignId, Destination, Moment, Way};
+use crate::store::{AccountFacts, Campaign, CaseRow, PersonFacts, Thread, ThreadState, Tried, Tx};
 
 const BATCH: i64 = 500;
 
@@ -153,6 +153,10 @@ pub(super) struct About {
     pub cases: HashMap<i64, Vec<CaseRow>>,
     pub persons: HashMap<crate::domain::PersonId, PersonFacts>,
     pub accounts: HashMap<crate::domain::AccountId, AccountFacts>,
+    /// How the first notices went so far.
+    tried: HashMap<i64, Vec<Tried>>,
+    /// What campaigns go without.
+    left_out: Vec<(CampaignId, Way)>,
 }
 
 impl About {
@@ -174,6 +178,10 @@ impl About {
             cases,
             persons,
             accounts,
+            tried: tx
+                .tried(&threads.iter().map(|thread| thread.id).collect::<Vec<_>>())
+                .await?,
+            left_out: tx.ways_left_out().await?,
         })
     }
 
@@ -187,8 +195,11 @@ impl About {
         if thread.state == ThreadState::Ended || self.is_gone(thread) {
             return Ok(thread.content_hash.clone());
         }
-        let (Some(person), Some(to)) = (self.persons.get(&thread.person), self.address(thread))
-        else {
+        // By the way that was approved: that a way fails, or is left out, is no change of it.
+        let (Some(person), Some(to)) = (
+            self.persons.get(&thread.person),
+            self.decided(app, thread, Vec::new()),
+        ) else {
             return Ok("nobody".to_owned());
         };
         let cases: Vec<&CaseRow> = self.of(thread).iter().collect();
@@ -213,15 +224,54 @@ impl About {
             .is_none_or(|person| person.left || (!person.enabled && !victim))
     }
 
-    /// Where a thread's letters go now, decided anew.
-    pub fn address(&self, thread: &Thread) -> Option<EmailAddress> {
-        let person = self.persons.get(&thread.person)?;
-        let reader = Reader {
-            address: person.address.clone(),
-            second_address: person.second_address.clone(),
-            enabled: true,
-            left: false,
-        };
+    /// Where a thread's next first notice goes, decided anew: by the first way that has not failed and is not left out.
+    pub fn destination(&self, app: &App, thread: &Thread) -> Option<Destination> {
+        let mut not_by = self.without(thread);
+        let tried = self.tried.get(&thread.id).map_or(&[][..], Vec::as_slice);
+        not_by.extend(tried.iter().map(|tried| tried.way));
+        self.decided(app, thread, not_by)
+    }
+
+    /// Where a thread's reminders go: where its first notice arrived, else by the first way that has not failed.
+    pub fn reminded_at(&self, app: &App, thread: &Thread) -> Option<Destination> {
+        let mut not_by = self.without(thread);
+        let tried = self.tried.get(&thread.id).map_or(&[][..], Vec::as_slice);
+        match tried.iter().rev().find(|tried| tried.state == "accepted") {
+            Some(arrived) => not_by.extend(Way::ALL.iter().filter(|way| **way != arrived.way)),
+            None => not_by.extend(tried.iter().map(|tried| tried.way)),
+        }
+        self.decided(app, thread, not_by)
+    }
+
+    /// Whether each way of a thread's first notice has ended in vain.
+    pub fn is_in_vain(&self, thread: &Thread) -> bool {
+        let without = self.without(thread);
+        self.tried.get(&thread.id).is_some_and(|tried| {
+            tried.iter().all(|tried| match tried.state.as_str() {
+                "refused" | "bounced" | "expired" => true,
+                "dropped" => without.contains(&tried.way),
+                _ => false,
+            })
+        })
+    }
+
+    /// Whether a way of a thread's first notice was left out.
+    pub fn is_left_out(&self, thread: &Thread) -> bool {
+        let tried = self.tried.get(&thread.id).map_or(&[][..], Vec::as_slice);
+        tried.iter().any(|tried| tried.state == "dropped")
+    }
+
+    fn without(&self, thread: &Thread) -> Vec<Way> {
+        self.left_out
+            .iter()
+            .filter(|(campaign, _)| *campaign == thread.campaign)
+            .map(|(_, way)| *way)
+            .collect()
+    }
+
+    fn decided(&self, app: &App, thread: &Thread, not_by: Vec<Way>) -> Option<Destination> {
+        let mut reader = reader(self.persons.get(&thread.person)?);
+        (reader.enabled, reader.left, reader.not_by) = (true, false, not_by);
         let cases: Vec<Tellable> = self
             .of(thread)
             .iter()
@@ -230,11 +280,15 @@ impl About {
                 route: case.route,
                 standing: crate::domain::evidence::Standing::Open,
                 contained_at: case.contained_at,
+                contain_override_at: case.contain_override_at,
                 exempt_until: None,
             })
             .collect();
-        match decide(Some(&reader), &cases, Moment::from_micros(i64::MAX)) {
-            Decision::Tell { to, kind, .. } if kind == thread.kind => Some(to),
+        let ways = &app.config.ways;
+        match decide(Some(&reader), &cases, ways, Moment::from_micros(i64::MAX)) {
+            Decision::Tell { telling, .. } if telling.kind() == thread.kind => {
+                Some(telling.to().clone())
+            }
             Decision::Tell { .. } | Decision::Not(_) => None,
         }
     }

@@ -1,8 +1,10 @@
 //! Open cases → notices → deliveries. Safe to repeat: a notice already queued is not queued again.
 //!
 //! First notices go only from approved campaigns whose recipients and texts still are what was approved. Every letter of
-//! a campaign is written once before the first is queued, so a text that fails stops it before anyone is told.
+//! a campaign is written once before the first is queued, so a text that fails stops it before anyone is told. And they go
+//! only once the campaign's announcement has been out for long enough (rule 3.7).
 
+mod another_way;
 mod chase;
 mod follow;
 mod say;
@@ -15,20 +17,20 @@ use serde::Serialize;
 use super::campaign::About;
 use super::plan::{first_at, labels};
 use crate::app::App;
-use crate::domain::campaign::{CampaignState, ContentHash};
+use crate::domain::campaign::{CampaignState, Cleared, ContentHash, NotCleared};
 use crate::domain::case::CaseState;
 use crate::domain::ladder::{Ladder, Timetable};
 use crate::domain::policy::WhyNot;
-use crate::domain::{EmailAddress, Moment};
+use crate::domain::{CampaignId, Destination, Moment};
 use crate::messages::Personal;
 use crate::store::{
-    Campaign, CaseRow, DeliveryDraft, PersonFacts, StoreError, TaskKind, Thread, ThreadQueued,
-    ThreadState, Tx,
+    Campaign, CaseRow, PersonFacts, StoreError, TaskKind, Thread, ThreadQueued, ThreadState, Tx,
 };
 
+use another_way::another_way;
 use chase::chase;
 use follow::follow;
-use say::{Say, Templates, is_personal, personal};
+use say::{Drafted, Drafts, Say, Templates, is_personal, personal};
 pub(super) use thank::thank;
 
 const BATCH: i64 = 500;
@@ -40,10 +42,43 @@ pub struct Queued {
     pub notices: u64,
     /// Reminders.
     pub reminders: u64,
+    /// First notices that follow by another way, because the last one failed.
+    pub another_way: u64,
     /// Work opened for human beings.
     pub tasks: u64,
+    /// Campaigns whose first notices wait for their announcement.
+    pub waiting: Vec<Waiting>,
     /// Campaigns that say nothing, because what was approved is not what is there now.
     pub void: Vec<String>,
+}
+
+/// A campaign whose first notices wait for its announcement.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct Waiting {
+    /// Its number.
+    pub campaign: CampaignId,
+    /// Its published reference.
+    pub reference: String,
+    /// For what.
+    pub why: NotCleared,
+}
+
+impl std::fmt::Display for Waiting {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (reference, id) = (&self.reference, self.campaign);
+        write!(
+            f,
+            "campaign {reference} waits for its announcement: {}",
+            self.why
+        )?;
+        match self.why {
+            NotCleared::NotAnnounced(_) => write!(
+                f,
+                "; `bell campaign announcement {id}` prints it, then `bell campaign announced {id} --where …`"
+            ),
+            NotCleared::TooFresh(_) => Ok(()),
+        }
+    }
 }
 
 impl std::fmt::Display for Queued {
@@ -53,6 +88,12 @@ impl std::fmt::Display for Queued {
             "{} first notices and {} reminders queued, {} tasks opened",
             self.notices, self.reminders, self.tasks
         )?;
+        if self.another_way > 0 {
+            write!(f, ", {} notices follow by another way", self.another_way)?;
+        }
+        for waiting in &self.waiting {
+            write!(f, "\n{waiting}")?;
+        }
         for campaign in &self.void {
             write!(
                 f,
@@ -87,6 +128,7 @@ pub async fn notify(app: &App) -> anyhow::Result<Queued> {
             failed.get_or_insert(error);
         }
     }
+    another_way(app, &mut queued).await?;
     follow(app, &mut queued).await?;
     chase(app, &mut queued).await?;
     failed.map_or(Ok(queued), Err)
@@ -114,6 +156,17 @@ async fn start(app: &App, campaign: &Campaign, queued: &mut Queued) -> anyhow::R
         queued.void.push(campaign.reference.clone());
         return Ok(());
     }
+    let cleared = match cleared(app, campaign, now).await? {
+        Ok(cleared) => cleared,
+        Err(why) => {
+            queued.waiting.push(Waiting {
+                campaign: campaign.id,
+                reference: campaign.reference.clone(),
+                why,
+            });
+            return Ok(());
+        }
+    };
     let mut after = 0;
     loop {
         let mut tx = app.store.begin().await?;
@@ -134,9 +187,26 @@ async fn start(app: &App, campaign: &Campaign, queued: &mut Queued) -> anyhow::R
             return Ok(());
         };
         after = last.id;
-        queue_first(app, &mut tx, &threads, now, queued).await?;
+        queue_first(app, &mut tx, cleared, &threads, now, queued).await?;
         tx.commit().await?;
     }
+}
+
+/// Whether the campaign's announcement has been out for long enough, or an operator answers for going without.
+async fn cleared(
+    app: &App,
+    campaign: &Campaign,
+    now: Moment,
+) -> anyhow::Result<Result<Cleared, NotCleared>> {
+    let announced = app.store.read().await?.announced(campaign.id).await?;
+    let rule = &app.config.campaign;
+    Ok(Cleared::new(
+        campaign.id,
+        &announced,
+        &rule.announce_where,
+        rule.announce_lead,
+        now,
+    ))
 }
 
 /// Writes every letter that is about to be queued, and keeps none: a text that fails is found before anyone is told. Says
@@ -172,10 +242,7 @@ fn rehearse_one(app: &App, about: &About, thread: &Thread, now: Moment) -> anyho
     let Some(first) = First::of(app, about, thread, now)? else {
         return Ok(());
     };
-    match app
-        .letters
-        .rehearse(thread.kind, &first.locale, &first.personal)
-    {
+    match first.say(thread, now).rehearse(app) {
         Err(error) if !is_personal(&error) => Err(error.context(format!(
             "the letter {} cannot be written; nobody was told",
             thread.kind
@@ -187,7 +254,7 @@ fn rehearse_one(app: &App, about: &About, thread: &Thread, now: Moment) -> anyho
 /// A thread's first notice, decided.
 struct First<'a> {
     person: &'a PersonFacts,
-    to: EmailAddress,
+    to: Destination,
     locale: String,
     personal: Personal,
     timetable: Timetable,
@@ -207,8 +274,10 @@ impl<'a> First<'a> {
             .iter()
             .filter(|case| !matches!(case.state, CaseState::Closed { .. }))
             .collect();
-        let (Some(person), Some(to)) = (about.persons.get(&thread.person), about.address(thread))
-        else {
+        let (Some(person), Some(to)) = (
+            about.persons.get(&thread.person),
+            about.destination(app, thread),
+        ) else {
             return Ok(None);
         };
         if open.is_empty() || about.is_gone(thread) {
@@ -246,15 +315,13 @@ impl<'a> First<'a> {
             at,
         }))
     }
-}
 
-impl First<'_> {
-    fn say<'a>(&'a self, thread: &'a Thread, now: Moment) -> Say<'a> {
+    /// The notice, to be written.
+    fn say<'b>(&'b self, thread: &'b Thread, now: Moment) -> Say<'b> {
         Say {
             thread,
             kind: thread.kind,
             seq: 1,
-            channel: "mail",
             to: &self.to,
             locale: &self.locale,
             personal: &self.personal,
@@ -264,47 +331,47 @@ impl First<'_> {
     }
 }
 
+/// Queues first notices of a campaign that is cleared.
 async fn queue_first(
     app: &App,
     tx: &mut Tx,
+    cleared: Cleared,
     threads: &[Thread],
     now: Moment,
     queued: &mut Queued,
 ) -> anyhow::Result<()> {
     let about = About::load(tx, threads).await?;
     let mut templates = Templates::default();
-    let (mut drafts, mut started, mut over, mut gone, mut tasks) =
-        (Vec::new(), Vec::new(), Vec::new(), Vec::new(), Vec::new());
     let firsts: Vec<anyhow::Result<Option<First<'_>>>> = threads
         .par_iter()
         .map(|thread| First::of(app, &about, thread, now))
         .collect();
-    let mut says = Vec::with_capacity(threads.len());
+    let mut drafts = Drafts::default();
+    let (mut started, mut over, mut gone, mut tasks) =
+        (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let mut decided = Vec::with_capacity(threads.len());
     for (thread, first) in threads.iter().zip(firsts) {
         let Some(first) = first? else {
             gone.push(thread.id);
             continue;
         };
-        let template = templates
-            .keep(app, tx, thread.kind, &first.locale, now)
-            .await?;
-        says.push((thread, first, template));
+        let kept = first.say(thread, now).keep(app, tx, &mut templates).await?;
+        decided.push((thread, first, kept));
     }
-    let written: Vec<anyhow::Result<(DeliveryDraft, String)>> = says
+    let written: Vec<anyhow::Result<Drafted>> = decided
         .par_iter()
-        .map(|(thread, first, template)| first.say(thread, now).draft(app, template))
+        .map(|(thread, first, kept)| first.say(thread, now).write(app, kept))
         .collect();
-    for ((thread, first, _), written) in says.iter().zip(written) {
-        match written {
-            Ok((draft, message_id)) => {
-                drafts.push(draft);
+    for ((thread, first, _), written) in decided.iter().zip(written) {
+        match written.map(|drafted| drafts.add(thread, drafted)) {
+            Ok(message_ids) => {
                 started.push(ThreadQueued {
                     id: thread.id,
                     first_at: first.at.micros(),
                     deadline_at: first.timetable.deadline.micros(),
                     next_at: first.timetable.next(now, &[]).map(|(_, at)| at.micros()),
                     timetable: serde_json::to_string(&first.timetable)?,
-                    message_ids: message_id,
+                    message_ids,
                 });
             }
             Err(error) if is_personal(&error) => {
@@ -322,8 +389,8 @@ async fn queue_first(
             Err(error) => return Err(error),
         }
     }
-    queued.notices += tx.queue(&drafts, now).await?;
-    tx.start_threads(&started, now).await?;
+    queued.notices += drafts.queue(tx, now).await?;
+    tx.start_threads(cleared, &started, now).await?;
     queued.tasks += tx.open_tasks(&tasks, now).await?;
     over.extend(&gone);
     tx.close_threads(&over, now).await?;

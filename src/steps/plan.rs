@@ -17,7 +17,7 @@ use crate::domain::finding::Category;
 use crate::domain::notice::NoticeKind;
 use crate::domain::policy::{Decision, Reader, Tellable, WhyNot, Work, decide};
 use crate::domain::rate::{Expected, release, when};
-use crate::domain::{CaseId, EmailAddress, Moment, PersonId};
+use crate::domain::{CaseId, Destination, Moment, PersonId, Way};
 use crate::messages::account_label;
 use crate::store::{AccountFacts, Campaign, CaseRow, PersonFacts, TaskKind, ThreadDraft, Tx};
 
@@ -31,6 +31,8 @@ pub struct Plan {
     pub as_of: Option<Moment>,
     /// People who would be written to, by first notice.
     pub told: BTreeMap<String, u64>,
+    /// Of them, those who would not be written to by mail, by way.
+    pub by_other_ways: BTreeMap<&'static str, u64>,
     /// Open cases that those notices are about.
     pub cases: u64,
     /// People (or, for the operators, cases) who would not, by reason.
@@ -62,8 +64,10 @@ pub struct Planned {
     pub cases: Vec<CaseId>,
     /// The first notice they would get.
     pub kind: Option<NoticeKind>,
+    /// By which way.
+    pub way: Option<Way>,
     /// Where, masked when printed.
-    pub to: Option<EmailAddress>,
+    pub to: Option<Destination>,
     /// When it may go.
     pub at: Option<Moment>,
     /// When the new password would be wanted.
@@ -92,6 +96,9 @@ impl std::fmt::Display for Plan {
             if let Some(last) = self.last_told.get(kind) {
                 write!(f, ", the last of them {last}")?;
             }
+        }
+        for (way, count) in &self.by_other_ways {
+            write!(f, "\n  {count:>6}  of them by {way}")?;
         }
         for (reason, count) in &self.not_told {
             write!(
@@ -134,7 +141,7 @@ pub async fn plan(app: &App) -> anyhow::Result<Plan> {
     let mut gathered = Gathered::new(app);
     let mut deadlines = BTreeMap::new();
     let mut after = PersonId(-1);
-    while let Some((found, last)) = next(&mut tx, after, now).await? {
+    while let Some((found, last)) = next(app, &mut tx, after, now).await? {
         after = last;
         for one in &found {
             plan.add(app, one, &mut gathered, &mut deadlines, now);
@@ -185,33 +192,36 @@ impl Plan {
             name: found.person.as_ref().map(|person| person.name.clone()),
             cases: found.cases.iter().map(|case| case.id).collect(),
             kind: None,
+            way: None,
             to: None,
             at: None,
             deadline_at: None,
             why_not: None,
         };
         match &found.decision {
-            Decision::Tell {
-                kind,
-                category,
-                to,
-                about,
-            } => {
+            Decision::Tell { telling, about } => {
                 let calendar = app.calendar_in(
                     found
                         .person
                         .as_ref()
                         .and_then(|person| person.time_zone.as_deref()),
                 );
-                let at = first_at(*category, &calendar, now);
+                let (kind, category, to) = (telling.kind(), telling.category(), telling.to());
+                let at = first_at(category, &calendar, now);
                 *self.told.entry(kind.word().to_owned()).or_default() += 1;
+                if !to.way().is_mail() {
+                    *self.by_other_ways.entry(to.way().word()).or_default() += 1;
+                }
                 self.cases += about.len() as u64;
                 self.first_at = Some(self.first_at.map_or(at, |first| first.min(at)));
-                (planned.kind, planned.to, planned.at) = (Some(*kind), Some(to.clone()), Some(at));
-                let deadline = app.ladder(*category).schedule(at, &calendar).deadline;
+                (planned.kind, planned.to, planned.at) = (Some(kind), Some(to.clone()), Some(at));
+                planned.way = Some(to.way());
+                let deadline = app.ladder(category).schedule(at, &calendar).deadline;
                 planned.deadline_at = Some(deadline);
-                gathered.add(*kind, *category, calendar.zone(), to);
-                let first = deadlines.entry(*kind).or_insert(deadline);
+                if let Destination::Mail(to) | Destination::SecondMail(to) = to {
+                    gathered.add(kind, category, calendar.zone(), to);
+                }
+                let first = deadlines.entry(kind).or_insert(deadline);
                 *first = deadline.min(*first);
             }
             Decision::Not(why) => {
@@ -242,6 +252,7 @@ pub(super) fn first_at(
 
 /// The next people after `after` with open cases that no campaign has, and what is to be done about them.
 async fn next(
+    app: &App,
     tx: &mut Tx,
     after: PersonId,
     now: Moment,
@@ -271,6 +282,7 @@ async fn next(
             let decision = decide(
                 person.as_ref().map(reader).as_ref(),
                 &cases.iter().map(tellable).collect::<Vec<_>>(),
+                &app.config.ways,
                 now,
             );
             Found {
@@ -283,10 +295,13 @@ async fn next(
     Ok(Some((found, PersonId(last))))
 }
 
-fn reader(person: &PersonFacts) -> Reader {
+pub(super) fn reader(person: &PersonFacts) -> Reader {
     Reader {
         address: person.address.clone(),
         second_address: person.second_address.clone(),
+        mobile: person.mobile.clone(),
+        room: person.room.clone(),
+        not_by: Vec::new(),
         enabled: person.enabled,
         left: person.left,
     }
@@ -298,6 +313,7 @@ fn tellable(case: &CaseRow) -> Tellable {
         route: case.route,
         standing: case.standing,
         contained_at: case.contained_at,
+        contain_override_at: case.contain_override_at,
         exempt_until: case.exempt_until,
     }
 }
@@ -309,7 +325,7 @@ pub async fn draft(app: &App, author: &str) -> anyhow::Result<Option<Campaign>> 
     let mut tx = app.store.begin().await?;
     let mut drafting: Option<Drafting> = None;
     let mut after = PersonId(-1);
-    while let Some((found, last)) = next(&mut tx, after, now).await? {
+    while let Some((found, last)) = next(app, &mut tx, after, now).await? {
         after = last;
         work_of(app, &mut tx, &found, now).await?;
         let tell: Vec<Found> = found
@@ -398,33 +414,26 @@ impl Drafting {
             .await?;
         let mut drafts = Vec::with_capacity(tell.len());
         for one in tell {
-            let (
-                Some(person),
-                Decision::Tell {
-                    kind,
-                    category,
-                    to,
-                    about,
-                },
-            ) = (&one.person, &one.decision)
+            let (Some(person), Decision::Tell { telling, about }) = (&one.person, &one.decision)
             else {
                 continue;
             };
+            let (kind, category, to) = (telling.kind(), telling.category(), telling.to());
             let cases: Vec<&CaseRow> = about.iter().filter_map(|at| one.cases.get(*at)).collect();
             let reference = format!("{}-{}", self.campaign.reference, self.references.next());
-            let ladder = app.ladder(*category).to_json();
+            let ladder = app.ladder(category).to_json();
             let zone = person
                 .time_zone
                 .clone()
                 .filter(|zone| zone.parse::<chrono_tz::Tz>().is_ok())
                 .unwrap_or_else(|| app.calendar.zone().name().to_owned());
-            let content = content(app, *kind, person, to, &cases, &accounts, &ladder, &zone)?;
+            let content = content(app, kind, person, to, &cases, &accounts, &ladder, &zone)?;
             self.content.add(&reference, &content);
             drafts.push(ThreadDraft {
                 person: person.id,
                 reference,
-                kind: *kind,
-                category: *category,
+                kind,
+                category,
                 content_hash: content,
                 ladder,
                 zone,
@@ -446,7 +455,7 @@ pub(super) fn content(
     app: &App,
     kind: NoticeKind,
     person: &PersonFacts,
-    to: &EmailAddress,
+    to: &Destination,
     cases: &[&CaseRow],
     accounts: &HashMap<crate::domain::AccountId, AccountFacts>,
     ladder: &str,
@@ -457,12 +466,18 @@ pub(super) fn content(
         .messages
         .locale(person.language.as_deref())
         .to_owned();
-    let template = app.letters.template(kind, &locale)?;
+    let template = match to.way() {
+        Way::Sms => app.letters.text_template(kind, &locale)?,
+        Way::Mail | Way::SecondMail | Way::Letter | Way::Person => {
+            app.letters.template(kind, &locale)?
+        }
+    };
     let labels = labels(cases, accounts)?.join("\u{1f}");
     let mut hash = Sha256::new();
     for part in [
         kind.word(),
         &template.hash,
+        to.way().word(),
         &to.folded(),
         person.name.expose(),
         &labels,

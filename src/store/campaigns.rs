@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::{StoreError, Tx, expect_one, ids, on, on_set, strange};
-use crate::domain::campaign::CampaignState;
+use crate::domain::campaign::{CampaignState, Cleared};
 use crate::domain::finding::Category;
 use crate::domain::notice::NoticeKind;
 use crate::domain::{CampaignId, CaseId, Moment, PersonId};
@@ -535,18 +535,19 @@ impl Tx {
         rows.into_iter().map(Thread::try_from).collect()
     }
 
-    /// Sets waiting threads running: their first notices are queued, and their cases' deadline is fixed. What waits no more
-    /// stays as it is.
+    /// Sets waiting threads of a campaign that is cleared running: their first notices are queued, and their cases'
+    /// deadline is fixed. What waits no more, or is another campaign's, stays as it is.
     pub async fn start_threads(
         &mut self,
+        cleared: Cleared,
         queued: &[ThreadQueued],
         now: Moment,
     ) -> Result<(), StoreError> {
         let started: Vec<(i64,)> = on_set!(
             self, queued, [id bigint, first_at bigint, deadline_at bigint, timetable text, next_at bigint, message_ids text],
             "UPDATE threads SET state = 'running', first_at = d.first_at, deadline_at = d.deadline_at, timetable = d.timetable, next_at = d.next_at, message_ids = d.message_ids
-             FROM d WHERE threads.id = d.id AND threads.state = 'waiting' RETURNING threads.id",
-            sqlx::query_as::<_, (i64,)>, |query, db| query.fetch_all(db).await
+             FROM d WHERE threads.id = d.id AND threads.state = 'waiting' AND threads.campaign_id + 0 = $2 RETURNING threads.id",
+            sqlx::query_as::<_, (i64,)>, |query, db| query.bind(cleared.campaign().0).fetch_all(db).await
         )?;
         let started = ids(started.into_iter().map(|(id,)| id));
         on_set!(

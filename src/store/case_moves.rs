@@ -354,6 +354,28 @@ impl Tx {
         .await
     }
 
+    /// Writes down that the incident lead has a person told before containment; the account is contained no more by it.
+    pub async fn override_containment(
+        &mut self,
+        case: CaseId,
+        reason: &str,
+        actor: &str,
+        now: Moment,
+    ) -> Result<(), StoreError> {
+        let changed = on!(self, db => sqlx::query("UPDATE cases SET contain_override_at = $2 WHERE id = $1 AND state <> 'closed'")
+            .bind(case.0).bind(now.micros()).execute(db).await.map(|done| done.rows_affected()))?;
+        expect_one(changed, "cases", case.0)?;
+        self.note_case(
+            now,
+            actor,
+            "case.containment_overridden",
+            case,
+            None,
+            Some(&reason_json(reason)?),
+        )
+        .await
+    }
+
     /// Writes down that a human being told the person: by phone, in person, by letter.
     pub async fn tell_case(
         &mut self,

@@ -40,6 +40,8 @@ pub struct CaseRow {
     pub not_reached: Option<String>,
     /// When sign-in was blocked and sessions were revoked.
     pub contained_at: Option<Moment>,
+    /// When the incident lead decided that its person is told before that.
+    pub contain_override_at: Option<Moment>,
     /// Until when it is exempt.
     pub exempt_until: Option<Moment>,
     /// When the directory says it was made safe.
@@ -67,6 +69,7 @@ struct Raw {
     deadline_at: Option<i64>,
     not_reached: Option<String>,
     contained_at: Option<i64>,
+    contain_override_at: Option<i64>,
     exempt_until: Option<i64>,
     closed_at: Option<i64>,
     closed_as: Option<String>,
@@ -118,6 +121,7 @@ impl TryFrom<Raw> for CaseRow {
             thread: row.thread_id,
             deadline_at: at(row.deadline_at),
             contained_at: at(row.contained_at),
+            contain_override_at: at(row.contain_override_at),
             exempt_until: at(row.exempt_until),
             safe_at: at(row.safe_at),
             department: row.department,
@@ -129,7 +133,7 @@ impl TryFrom<Raw> for CaseRow {
 macro_rules! columns {
     () => {
         "c.id, c.account_id, c.person_id, c.route, c.department, c.category, c.severity, c.found_at, c.bad_as_of, c.baseline, c.opened_at, c.reopens_id, c.state, c.standing, \
-         c.thread_id, c.notice_at, c.deadline_at, c.not_reached, c.contained_at, c.exempt_until, c.closed_at, c.closed_as, c.safe_at"
+         c.thread_id, c.notice_at, c.deadline_at, c.not_reached, c.contained_at, c.contain_override_at, c.exempt_until, c.closed_at, c.closed_as, c.safe_at"
     };
 }
 

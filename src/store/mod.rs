@@ -4,6 +4,7 @@
 //! how a set is opened and how work is claimed are the two places where the dialects differ on purpose.
 
 mod alarms;
+mod announcements;
 mod audits;
 mod campaigns;
 mod case_moves;
@@ -17,6 +18,7 @@ mod holds;
 mod incidents;
 mod ledger;
 mod open;
+mod other_ways;
 mod outbox;
 mod people;
 mod rates;
@@ -38,6 +40,7 @@ pub use evidence::{EvidenceDraft, EvidenceRead, LatestEvidence};
 pub use holds::Hold;
 pub use incidents::{Incident, Post, PostState};
 pub use ledger::Entry;
+pub use other_ways::{HandedOut, OtherDelivery, OtherDraft, Outstanding, Tried};
 pub use outbox::{
     Begun, Bounce, Delivery, DeliveryDraft, Finished, Following, GivenBack, Recovered, TemplateId,
     Undelivered,

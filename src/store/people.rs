@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 use super::{StoreError, Tx, ids, on, on_set, strange};
 use crate::domain::identity::{Lookup, LookupKind, Realm};
 use crate::domain::person::{AccountKind, DirectoryEntry};
-use crate::domain::{AccountId, EmailAddress, Moment, PersonId, PersonName};
+use crate::domain::{AccountId, EmailAddress, Mobile, Moment, PersonId, PersonName, Room};
 
 /// What a listing changed.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize)]
@@ -96,8 +96,12 @@ pub struct PersonFacts {
     pub name: PersonName,
     /// The address of their own mailbox.
     pub address: Option<EmailAddress>,
-    /// Another address.
+    /// Another address, which is none of their own mailbox's.
     pub second_address: Option<EmailAddress>,
+    /// Their mobile.
+    pub mobile: Option<Mobile>,
+    /// Where the internal post leaves a letter.
+    pub room: Option<Room>,
     /// BCP 47.
     pub language: Option<String>,
     /// IANA.
@@ -155,6 +159,8 @@ struct PersonRow {
     display_name: String,
     address: Option<String>,
     second_address: Option<String>,
+    mobile: Option<String>,
+    room: Option<String>,
     language: Option<String>,
     time_zone: Option<String>,
     enabled: bool,
@@ -174,6 +180,9 @@ struct EntrySet<'a> {
     language: Option<&'a str>,
     time_zone: Option<&'a str>,
     second: Option<&'a str>,
+    mobile: Option<&'a str>,
+    room: Option<&'a str>,
+    building: Option<&'a str>,
     owner_mail: Option<String>,
     manager_mail: Option<String>,
     mail: Option<&'a str>,
@@ -195,6 +204,9 @@ impl<'a> EntrySet<'a> {
             language: entry.language.as_deref(),
             time_zone: entry.time_zone.as_deref(),
             second: entry.second_mail.as_ref().map(EmailAddress::expose),
+            mobile: entry.mobile.as_ref().map(Mobile::expose),
+            room: entry.room.as_ref().map(Room::expose),
+            building: entry.building.as_deref(),
             owner_mail: folded(&entry.owner_mail),
             manager_mail: folded(&entry.manager_mail),
             mail: entry.mail.as_ref().map(EmailAddress::expose),
@@ -226,6 +238,14 @@ fn digest(entry: &DirectoryEntry) -> String {
         mail(&entry.manager_mail),
         text(&entry.language),
         text(&entry.time_zone),
+        text(
+            &entry
+                .mobile
+                .as_ref()
+                .map(|mobile| mobile.expose().to_owned()),
+        ),
+        text(&entry.room.as_ref().map(|room| room.expose().to_owned())),
+        text(&entry.building),
     ];
     parts.extend(entry.aliases.iter().map(|alias| alias.expose().to_owned()));
     BASE64URL_NOPAD.encode(&Sha256::digest(parts.join("\0")))
@@ -368,11 +388,12 @@ impl Tx {
         let sets: Vec<&EntrySet> = fresh.iter().map(|(set, _)| set).collect();
         on_set!(
             self, &sets,
-            [key text, name text, department text, kind text, language text, time_zone text, second text, manager_mail text],
-            "INSERT INTO persons (key, display_name, department, language, time_zone, second_address, manager_mail, joined_at)
-             SELECT key, name, department, language, time_zone, second, manager_mail, $2 FROM d WHERE kind = 'person'
+            [key text, name text, department text, kind text, language text, time_zone text, second text, mobile text, room text, building text, manager_mail text],
+            "INSERT INTO persons (key, display_name, department, language, time_zone, second_address, mobile, room, building, manager_mail, joined_at)
+             SELECT key, name, department, language, time_zone, second, mobile, room, building, manager_mail, $2 FROM d WHERE kind = 'person'
              ON CONFLICT (key) DO UPDATE SET display_name = excluded.display_name, department = excluded.department, language = excluded.language,
-                 time_zone = excluded.time_zone, second_address = excluded.second_address, manager_mail = excluded.manager_mail, left_at = NULL",
+                 time_zone = excluded.time_zone, second_address = excluded.second_address, mobile = excluded.mobile, room = excluded.room,
+                 building = excluded.building, manager_mail = excluded.manager_mail, left_at = NULL",
             sqlx::query, |query, db| query.bind(now.micros()).execute(db).await.map(|_| ())
         )?;
         let rows: Vec<(String, i64)> = on_set!(
@@ -606,7 +627,9 @@ impl Tx {
     ) -> Result<HashMap<PersonId, PersonFacts>, StoreError> {
         let rows: Vec<PersonRow> = on_set!(
             self, &ids(wanted.into_iter().map(|id| id.0)), [id bigint],
-            "SELECT p.id, p.display_name, p.second_address, p.language, p.time_zone, p.left_at,
+            "SELECT p.id, p.display_name, p.mobile, p.room, p.language, p.time_zone, p.left_at,
+                 CASE WHEN NOT EXISTS (SELECT 1 FROM account_keys k JOIN accounts a ON a.id = k.account_id
+                      WHERE k.kind = 'email' AND k.key = LOWER(p.second_address) AND a.holder_id = p.id) THEN p.second_address END AS second_address,
                  (SELECT MIN(m.address) FROM accounts a JOIN account_mailboxes am ON am.account_id = a.id JOIN mailboxes m ON m.id = am.mailbox_id
                       WHERE a.holder_id = p.id AND a.left_at IS NULL) AS address,
                  EXISTS (SELECT 1 FROM accounts a WHERE a.holder_id = p.id AND a.enabled AND a.left_at IS NULL) AS enabled
@@ -625,6 +648,12 @@ impl Tx {
                     name: PersonName::new(&row.display_name),
                     address: address(row.address, "address")?,
                     second_address: address(row.second_address, "second_address")?,
+                    mobile: row
+                        .mobile
+                        .map(|text| Mobile::parse(&text))
+                        .transpose()
+                        .map_err(|_| strange("persons", "mobile", row.id))?,
+                    room: row.room.as_deref().and_then(Room::new),
                     language: row.language,
                     time_zone: row.time_zone,
                     enabled: row.enabled,

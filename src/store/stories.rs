@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::{StoreError, Tx, on, strange};
-use crate::domain::{CaseId, DeliveryId, EmailAddress, Moment, PersonId};
+use crate::domain::{CaseId, DeliveryId, Destination, Moment, PersonId};
 
 /// One delivery's story.
 #[derive(Clone, PartialEq, Debug, Serialize)]
@@ -12,8 +12,8 @@ pub struct DeliveryStory {
     pub id: DeliveryId,
     /// What it says.
     pub kind: String,
-    /// To whom; masked when printed.
-    pub recipient: EmailAddress,
+    /// To whom and by which way; masked when printed.
+    pub recipient: Destination,
     /// How far it is.
     pub state: String,
     /// When it was queued.
@@ -62,6 +62,7 @@ pub struct CameBack {
 struct StoryRow {
     id: i64,
     kind: String,
+    channel: String,
     recipient: String,
     state: String,
     queued_at: i64,
@@ -93,10 +94,10 @@ impl From<AttemptRow> for Attempt {
 }
 
 impl Tx {
-    /// The stories of a case's letters by mail, oldest first.
+    /// The stories of a case's deliveries, oldest first.
     pub async fn stories(&mut self, case: CaseId) -> Result<Vec<DeliveryStory>, StoreError> {
         let rows: Vec<StoryRow> = on!(self, db => sqlx::query_as(
-            "SELECT x.id, x.kind, x.recipient, x.state, x.queued_at, x.due_at, x.possible_duplicate FROM deliveries x JOIN cases c ON c.thread_id = x.thread_id WHERE c.id = $1 AND x.channel IN ('mail', 'mail.2') ORDER BY x.id",
+            "SELECT x.id, x.kind, x.channel, x.recipient, x.state, x.queued_at, x.due_at, x.possible_duplicate FROM deliveries x JOIN cases c ON c.thread_id = x.thread_id WHERE c.id = $1 ORDER BY x.id",
         ).bind(case.0).fetch_all(db).await)?;
         self.told(rows).await
     }
@@ -104,7 +105,7 @@ impl Tx {
     /// The story of one letter.
     pub async fn story(&mut self, id: DeliveryId) -> Result<Option<DeliveryStory>, StoreError> {
         let rows: Vec<StoryRow> = on!(self, db => sqlx::query_as(
-            "SELECT id, kind, recipient, state, queued_at, due_at, possible_duplicate FROM deliveries WHERE id = $1 AND channel IN ('mail', 'mail.2')",
+            "SELECT id, kind, channel, recipient, state, queued_at, due_at, possible_duplicate FROM deliveries WHERE id = $1",
         ).bind(id.0).fetch_all(db).await)?;
         Ok(self.told(rows).await?.pop())
     }
@@ -112,7 +113,7 @@ impl Tx {
     /// The stories of a person's letters, oldest first.
     pub async fn stories_of(&mut self, person: PersonId) -> Result<Vec<DeliveryStory>, StoreError> {
         let rows: Vec<StoryRow> = on!(self, db => sqlx::query_as(
-            "SELECT x.id, x.kind, x.recipient, x.state, x.queued_at, x.due_at, x.possible_duplicate FROM deliveries x JOIN threads t ON t.id = x.thread_id WHERE t.person_id = $1 AND x.channel IN ('mail', 'mail.2') ORDER BY x.id",
+            "SELECT x.id, x.kind, x.channel, x.recipient, x.state, x.queued_at, x.due_at, x.possible_duplicate FROM deliveries x JOIN threads t ON t.id = x.thread_id WHERE t.person_id = $1 ORDER BY x.id",
         ).bind(person.0).fetch_all(db).await)?;
         self.told(rows).await
     }
@@ -130,8 +131,8 @@ impl Tx {
             stories.push(DeliveryStory {
                 id: DeliveryId(row.id),
                 kind: row.kind,
-                recipient: EmailAddress::parse(&row.recipient)
-                    .map_err(|_| strange("deliveries", "recipient", row.id))?,
+                recipient: Destination::read(&row.channel, &row.recipient)
+                    .ok_or_else(|| strange("deliveries", "recipient", row.id))?,
                 state: row.state,
                 queued_at: Moment::from_micros(row.queued_at),
                 due_at: Moment::from_micros(row.due_at),

@@ -494,6 +494,10 @@ async fn a_text_that_fails_for_one_person_stops_the_campaign_with_nobody_told() 
     division_bell::steps::campaign::approve(&app, draft.id, "ben")
         .await
         .unwrap();
+    let places = &app.config.campaign.announce_where;
+    division_bell::steps::heads_up::announced(&app, draft.id, places, None, "ann")
+        .await
+        .unwrap();
     for _ in 0..2 {
         let refused = format!("{:#}", notify(&app).await.unwrap_err());
         assert!(

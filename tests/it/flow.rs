@@ -1404,6 +1404,8 @@ async fn every_act_of_an_operator_is_in_the_ledger_under_their_name() {
             ("case.exempted", "ben"),
             ("campaign.drafted", "ann"),
             ("campaign.approved", "ben"),
+            ("campaign.announced", "ann"),
+            ("campaign.announced", "ann"),
             ("campaign.paused", "ann"),
             ("campaign.running", "ben"),
             ("campaign.stopped", "ann"),

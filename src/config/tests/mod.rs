@@ -6,6 +6,7 @@ mod hostile;
 mod mistakes;
 mod rates;
 mod secrets;
+mod ways;
 
 use std::path::Path;
 
@@ -22,6 +23,8 @@ fn env(name: &str) -> Option<String> {
         "BELL_RELAY_PASSWORD" => "s3ntinel-relay",
         "BELL_STORE_PASSWORD" => "s3ntinel-store",
         "BELL_DISCORD_TOKEN" => "s3ntinel-token",
+        "BELL_NOTIFY_KEY" => "s3ntinel-notify",
+        "BELL_SMS_TOKEN" => "s3ntinel-sms",
         "BROKEN" => "s3ntinel\nbroken",
         "EMPTY" => "",
         _ => return None,

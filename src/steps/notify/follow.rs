@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use anyhow::Context;
 
-use super::say::{Say, Templates, is_personal, personal};
+use super::say::{Drafts, Say, Templates, is_personal, personal};
 use super::{BATCH, Queued};
 use crate::app::App;
 use crate::domain::case::CaseState;
@@ -12,10 +12,10 @@ use crate::domain::finding::Category;
 use crate::domain::ladder::{Rung, Timetable};
 use crate::domain::notice::NoticeKind;
 use crate::domain::rate::release;
-use crate::domain::{CaseId, Moment};
+use crate::domain::{CaseId, Moment, Way};
 use crate::steps::campaign::About;
 use crate::steps::plan::labels;
-use crate::store::{CaseRow, DeliveryDraft, Following, TaskKind, Thread, Tx};
+use crate::store::{CaseRow, Following, TaskKind, Thread, Tx};
 
 /// Climbs the rungs that are due: reminders, hand-overs, overdue work.
 pub(super) async fn follow(app: &App, queued: &mut Queued) -> anyhow::Result<()> {
@@ -40,7 +40,7 @@ pub(super) async fn follow(app: &App, queued: &mut Queued) -> anyhow::Result<()>
             )
             .await?;
         }
-        queued.reminders += tx.queue(&following.drafts, now).await?;
+        queued.reminders += following.drafts.queue(&mut tx, now).await?;
         queued.tasks += tx.open_tasks(&following.tasks, now).await?;
         tx.follow_threads(&following.threads).await?;
         for case in &following.handed_over {
@@ -61,7 +61,7 @@ async fn is_any_rung_due(app: &App, now: Moment) -> anyhow::Result<bool> {
 /// What a batch of threads leads to.
 #[derive(Default)]
 struct Climbed {
-    drafts: Vec<DeliveryDraft>,
+    drafts: Drafts,
     tasks: Vec<(CaseId, TaskKind, &'static str, Option<Moment>)>,
     threads: Vec<Following>,
     handed_over: Vec<CaseId>,
@@ -103,13 +103,22 @@ async fn climb(
                     .iter()
                     .any(|case| matches!(case.state, CaseState::Notified { .. })) =>
             {
-                if let Some((draft, ids)) = remind(
-                    app, tx, thread, about, &open, kind, rung, &timetable, most_done, templates,
+                if let Some(ids) = remind(
+                    app,
+                    tx,
+                    thread,
+                    about,
+                    &open,
+                    kind,
+                    rung,
+                    &timetable,
+                    most_done,
+                    templates,
+                    &mut following.drafts,
                     now,
                 )
                 .await?
                 {
-                    following.drafts.push(draft);
                     message_ids = ids;
                 }
             }
@@ -172,16 +181,18 @@ async fn remind(
     timetable: &Timetable,
     most_done: &HashMap<crate::domain::CampaignId, bool>,
     templates: &mut Templates,
+    drafts: &mut Drafts,
     now: Moment,
-) -> anyhow::Result<Option<(DeliveryDraft, String)>> {
+) -> anyhow::Result<Option<String>> {
     let (Some(person), Some(to), Some((n, total))) = (
         about.persons.get(&thread.person),
-        about.address(thread),
+        about.reminded_at(app, thread),
         timetable.reminder_number(rung),
     ) else {
         return Ok(None);
     };
-    if thread.category == Category::Compromised {
+    // The internal post carries first notices only.
+    if thread.category == Category::Compromised || to.way() == Way::Letter {
         return Ok(None);
     }
     let calendar = app.calendar_in(Some(&thread.zone));
@@ -208,16 +219,14 @@ async fn remind(
         thread,
         kind,
         seq: 1,
-        channel: "mail",
         to: &to,
         locale: &locale,
         personal: &personal,
         due_at,
         now,
     };
-    let template = templates.keep(app, tx, kind, &locale, now).await?;
-    match say.draft(app, &template) {
-        Ok(drafted) => Ok(Some(drafted)),
+    match say.draft(app, tx, templates, drafts).await {
+        Ok(message_ids) => Ok(Some(message_ids)),
         Err(error) if is_personal(&error) => {
             tracing::warn!(person.id = %person.id, "a reminder about these facts cannot be written: {error:#}");
             Ok(None)

@@ -2,12 +2,12 @@
 
 use std::collections::HashMap;
 
-use super::say::{Say, Templates, is_personal, personal};
+use super::say::{Drafts, Say, Templates, is_personal, personal};
 use crate::app::App;
-use crate::domain::Moment;
 use crate::domain::case::CaseState;
 use crate::domain::notice::NoticeKind;
 use crate::domain::rate::release;
+use crate::domain::{Destination, Moment};
 use crate::steps::plan::labels;
 use crate::store::{CaseRow, Tx};
 
@@ -36,7 +36,7 @@ pub(in crate::steps) async fn thank(
         .persons(threads.iter().map(|thread| thread.person))
         .await?;
     let mut templates = Templates::default();
-    let mut drafts = Vec::new();
+    let mut drafts = Drafts::default();
     for thread in &threads {
         let (Some(cases), Some(person)) = (by_thread.get(&thread.id), persons.get(&thread.person))
         else {
@@ -52,27 +52,21 @@ pub(in crate::steps) async fn thank(
         let calendar = app.calendar_in(Some(&thread.zone));
         let due_at = release(NoticeKind::Done, thread.category, &calendar, now).at(now);
         let seq = said.get(&thread.id).copied().unwrap_or(0) + 1;
-        for (channel, to) in [
-            ("mail", &person.address),
-            ("mail.2", &person.second_address),
-        ] {
-            let Some(to) = to else { continue };
+        let own = person.address.clone().map(Destination::Mail);
+        let second = person.second_address.clone().map(Destination::SecondMail);
+        for to in own.iter().chain(&second) {
             let say = Say {
                 thread,
                 kind: NoticeKind::Done,
                 seq,
-                channel,
                 to,
                 locale: &locale,
                 personal: &personal,
                 due_at,
                 now,
             };
-            let template = templates
-                .keep(app, tx, NoticeKind::Done, &locale, now)
-                .await?;
-            match say.draft(app, &template) {
-                Ok((draft, _)) => drafts.push(draft),
+            match say.draft(app, tx, &mut templates, &mut drafts).await {
+                Ok(_) => {}
                 Err(error) if is_personal(&error) => {
                     tracing::warn!(person.id = %person.id, "thanks about these facts cannot be written: {error:#}")
                 }
@@ -80,5 +74,5 @@ pub(in crate::steps) async fn thank(
             }
         }
     }
-    Ok(tx.queue(&drafts, now).await?)
+    drafts.queue(tx, now).await
 }

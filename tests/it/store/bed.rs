@@ -1,6 +1,7 @@
 //! Bed: a store with people, cases, campaigns and letters in it, as few or as many as a test needs.
 
 use chrono::TimeDelta;
+use division_bell::domain::campaign::{Announced, Cleared};
 use division_bell::domain::case::{Claim as CaseClaim, Route};
 use division_bell::domain::delivery::{Cause, Outcome, Stage};
 use division_bell::domain::evidence::{Actor, Change, Evidence, Standing};
@@ -54,6 +55,9 @@ pub fn entry(n: usize) -> DirectoryEntry {
         mail: Some(mail(&format!("User{n}@parl.example"))),
         aliases: Vec::new(),
         second_mail: None,
+        mobile: None,
+        room: None,
+        building: None,
         display_name: PersonName::new(&format!("User Number {n}")),
         department: "Committees".to_owned(),
         kind: AccountKind::Person,
@@ -300,7 +304,9 @@ impl Bed {
             .unwrap();
         let drafts = self.letters(&mut tx, &threads, NoticeKind::Weak).await;
         tx.queue(&drafts, at(2)).await.unwrap();
-        tx.start_threads(&started(&threads), at(2)).await.unwrap();
+        tx.start_threads(cleared(campaign.id), &started(&threads), at(2))
+            .await
+            .unwrap();
         use division_bell::domain::campaign::CampaignState::{Approved, Running};
         tx.move_campaign(campaign.id, &[Approved], Running, "bell", None, at(2))
             .await
@@ -379,6 +385,12 @@ pub fn thread(campaign: &Campaign, who: Someone, cases: &[CaseId]) -> ThreadDraf
         zone: "Europe/London".to_owned(),
         cases: cases.to_vec(),
     }
+}
+
+/// Leave for a campaign's first notices: no announcement is asked for.
+pub fn cleared(campaign: CampaignId) -> Cleared {
+    let none = Announced::default();
+    Cleared::new(campaign, &none, &[], TimeDelta::zero(), at(0)).unwrap()
 }
 
 /// First letters due at hour 2, deadlines at hour 240, the next rung at hour 48.

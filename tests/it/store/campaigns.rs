@@ -11,7 +11,7 @@ use division_bell::store::{
     Campaign, Following, StoreError, TaskKind, Thread, ThreadState, Undelivered,
 };
 
-use super::bed::{Someone, accepted, at, ended, started, thread, unclaim_in};
+use super::bed::{Someone, accepted, at, cleared, ended, started, thread, unclaim_in};
 use super::{Bed, both};
 
 async fn moved(
@@ -245,7 +245,9 @@ async fn threads_that_start_fix_their_deadline_once() {
         let (campaign, cases) = bed.approved(2).await;
         let waiting = threads(&bed, campaign.id, ThreadState::Waiting).await;
         let mut tx = bed.tx().await;
-        tx.start_threads(&started(&waiting), at(2)).await.unwrap();
+        tx.start_threads(cleared(campaign.id), &started(&waiting), at(2))
+            .await
+            .unwrap();
         tx.commit().await.unwrap();
         let running = threads(&bed, campaign.id, ThreadState::Running).await;
         let one = &running[0];
@@ -274,8 +276,12 @@ async fn threads_that_start_fix_their_deadline_once() {
         let mut late = started(&waiting);
         late[0].deadline_at = at(999).micros();
         let mut tx = bed.tx().await;
-        tx.start_threads(&late, at(3)).await.unwrap();
-        tx.start_threads(&[], at(3)).await.unwrap();
+        tx.start_threads(cleared(campaign.id), &late, at(3))
+            .await
+            .unwrap();
+        tx.start_threads(cleared(campaign.id), &[], at(3))
+            .await
+            .unwrap();
         tx.commit().await.unwrap();
         assert_eq!(bed.ledger().await, before);
         assert_eq!(
@@ -496,7 +502,7 @@ async fn a_stop_frees_whom_nobody_has_told() {
         let waiting = tx.threads(next.id, ThreadState::Waiting, 0, 9).await.unwrap();
         let mut start = started(&waiting);
         start[0].deadline_at = at(500).micros();
-        tx.start_threads(&start, at(6)).await.unwrap();
+        tx.start_threads(cleared(next.id), &start, at(6)).await.unwrap();
         tx.commit().await.unwrap();
         assert_eq!(bed.case(expected[0]).await.deadline_at, Some(at(500)));
     })
@@ -627,7 +633,7 @@ async fn a_thread_ends_when_its_last_case_closes_and_drops_its_reminders() {
         tx.approve_campaign(&campaign, "ben", at(1)).await.unwrap();
         let waiting = tx.threads(campaign.id, ThreadState::Waiting, 0, 9).await.unwrap();
         let id = waiting[0].id;
-        tx.start_threads(&started(&waiting), at(2)).await.unwrap();
+        tx.start_threads(cleared(campaign.id), &started(&waiting), at(2)).await.unwrap();
         for kind in [NoticeKind::Reminder1, NoticeKind::Done] {
             let letters = bed.letters(&mut tx, &waiting, kind).await;
             tx.queue(&letters, at(2)).await.unwrap();
@@ -818,7 +824,9 @@ async fn cases_that_are_freed_keep_a_deadline_that_their_thread_did_not_bring() 
             .threads(campaign.id, ThreadState::Waiting, 0, 9)
             .await
             .unwrap();
-        tx.start_threads(&started(&waiting), at(2)).await.unwrap();
+        tx.start_threads(cleared(campaign.id), &started(&waiting), at(2))
+            .await
+            .unwrap();
         let ids: Vec<i64> = waiting.iter().map(|thread| thread.id).collect();
         tx.free_cases(&ids, at(3)).await.unwrap();
         tx.free_cases(&[], at(3)).await.unwrap();

@@ -99,6 +99,7 @@ async fn a_case_opens_with_all_that_is_known_of_it() {
             deadline_at: None,
             not_reached: None,
             contained_at: None,
+            contain_override_at: None,
             exempt_until: None,
             safe_at: None,
         };

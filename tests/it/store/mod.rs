@@ -11,6 +11,7 @@ mod history;
 mod holds;
 mod incidents;
 mod ledger;
+mod other_ways;
 mod outbox;
 mod people;
 mod plans;

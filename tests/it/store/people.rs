@@ -3,7 +3,7 @@
 use division_bell::domain::PersonName;
 use division_bell::domain::identity::{Lookup, LookupKind, Realm};
 use division_bell::domain::person::{AccountKind, DirectoryEntry};
-use division_bell::domain::{AccountId, PersonId};
+use division_bell::domain::{AccountId, Mobile, PersonId, Room};
 use division_bell::store::{AccountFacts, DirectoryChange, PersonFacts, SyncCounts};
 
 use super::bed::{at, entry, lookup, mail, realm};
@@ -81,6 +81,9 @@ async fn what_a_listing_says_comes_back_as_it_was() {
     both(async |bed| {
         let own = DirectoryEntry {
             second_mail: Some(mail("Home@elsewhere.example")),
+            mobile: Mobile::parse("+44 7700 900123").ok(),
+            room: Room::new("Room 4.12, west wing"),
+            building: Some("Main house".to_owned()),
             language: Some("cy".to_owned()),
             time_zone: Some("Europe/Brussels".to_owned()),
             ..entry(1)
@@ -119,6 +122,8 @@ async fn what_a_listing_says_comes_back_as_it_was() {
                 name: PersonName::new("User Number 1"),
                 address: Some(mail("User1@parl.example")),
                 second_address: Some(mail("Home@elsewhere.example")),
+                mobile: Mobile::parse("+447700900123").ok(),
+                room: Room::new("Room 4.12, west wing"),
                 language: Some("cy".to_owned()),
                 time_zone: Some("Europe/Brussels".to_owned()),
                 enabled: true,

@@ -61,6 +61,7 @@ const LOOKS_THROUGH: &[(&str, &str)] = &[
         "FROM ledger WHERE case_id IS NULL",
         "a report is about the whole ledger",
     ),
+    ("FROM ways_left_out", "a few decisions a year"),
     ("FROM templates WHERE kept_at", "a few texts"),
     ("WITH tried AS", "a report is about all letters"),
     ("FROM tasks WHERE opened_at", "a report is about all tasks"),

@@ -10,7 +10,7 @@ use division_bell::domain::delivery::Outcome;
 use division_bell::domain::notice::NoticeKind;
 use division_bell::store::{Finished, Recovered, Store, StoreError, ThreadState, Tx, Undelivered};
 
-use super::bed::{accepted, at, claim_in, ended, started};
+use super::bed::{accepted, at, claim_in, cleared, ended, started};
 use super::{Bed, both};
 use crate::support::{PATIENCE, count};
 
@@ -305,7 +305,9 @@ async fn a_campaign_that_is_stopped_while_it_starts_tells_nobody() {
         meanwhile(&bed, one, move |store| async move {
             let mut tx = store.begin().await.unwrap();
             tx.queue(&drafts, at(2)).await.unwrap();
-            tx.start_threads(&started(&waiting), at(2)).await.unwrap();
+            tx.start_threads(cleared(campaign.id), &started(&waiting), at(2))
+                .await
+                .unwrap();
             tx.commit().await.unwrap();
         })
         .await;

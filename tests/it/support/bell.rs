@@ -17,7 +17,7 @@ use division_bell::steps::inbox::{Received, receive};
 use division_bell::steps::intake::{Intake, Options, intake};
 use division_bell::steps::notify::{Queued, notify};
 use division_bell::steps::people::{Synced, sync};
-use division_bell::steps::{campaign, plan};
+use division_bell::steps::{campaign, heads_up, plan};
 use division_bell::store::{Campaign, Tx};
 
 /// Drafts campaigns, and opens incidents.
@@ -106,7 +106,7 @@ impl Bell {
         plan::draft(&self.app, AUTHOR).await.unwrap()
     }
 
-    /// Has the newest campaign approved, and drafts one first if there is none to approve.
+    /// Has the newest campaign approved and announced, and drafts one first if there is none to approve.
     pub async fn approve(&self) -> Campaign {
         let newest = self.tx().await.campaigns().await.unwrap().pop();
         let draft = newest.filter(|campaign| {
@@ -116,9 +116,14 @@ impl Bell {
             Some(campaign) => campaign,
             None => self.draft().await.expect("there is somebody to tell"),
         };
-        campaign::approve(&self.app, campaign.id, APPROVER)
+        let approved = campaign::approve(&self.app, campaign.id, APPROVER)
             .await
-            .unwrap_or_else(|error| panic!("{error:#}"))
+            .unwrap_or_else(|error| panic!("{error:#}"));
+        let places = &self.app.config.campaign.announce_where;
+        heads_up::announced(&self.app, campaign.id, places, None, AUTHOR)
+            .await
+            .unwrap_or_else(|error| panic!("{error:#}"));
+        approved
     }
 
     pub async fn notify(&self) -> Queued {
@@ -312,6 +317,9 @@ maildir = "bounces"
 
 [discord]
 file = "discord"
+
+[campaign]
+announce_lead = "0 s"
 
 [[operator]]
 name = "{AUTHOR}"

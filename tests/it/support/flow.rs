@@ -15,7 +15,7 @@ use division_bell::steps::deliver::{Delivered, deliver, never};
 use division_bell::steps::intake::{Intake, Options, intake};
 use division_bell::steps::notify::Queued;
 use division_bell::steps::people::Synced;
-use division_bell::steps::{campaign, confirm, notify, people, plan};
+use division_bell::steps::{campaign, confirm, heads_up, notify, people, plan};
 use division_bell::store::{Campaign, CaseRow, Store};
 use sqlx::{AssertSqlSafe, Column as _, Row as _, TypeInfo as _, ValueRef as _};
 
@@ -53,7 +53,7 @@ breached = "breached/breach_password"
 compromised = "compromised/confirmed"
 "#;
 
-const HEADER: &str = "object_id,sid,netbios,sam,upn,mail,aliases,second_mail,display_name,department,kind,enabled,owner_mail,manager_mail";
+const HEADER: &str = "object_id,sid,netbios,sam,upn,mail,aliases,second_mail,display_name,department,kind,enabled,owner_mail,manager_mail,mobile,room,building";
 
 /// One line of a staff directory.
 #[derive(Clone, Debug)]
@@ -66,6 +66,9 @@ pub struct Staff {
     pub kind: &'static str,
     pub enabled: bool,
     pub owner: String,
+    pub mobile: String,
+    pub room: String,
+    pub building: String,
 }
 
 /// A member of staff with an address of their own.
@@ -79,6 +82,9 @@ pub fn staff(sam: &str, mail: &str, name: &str) -> Staff {
         kind: "person",
         enabled: true,
         owner: String::new(),
+        mobile: String::new(),
+        room: String::new(),
+        building: String::new(),
     }
 }
 
@@ -128,10 +134,15 @@ pub fn moment(text: &str) -> Moment {
 
 /// The environment of a config.
 pub fn env(name: &str) -> Option<String> {
-    [STORE_PASSWORD, RELAY_PASSWORD]
-        .iter()
-        .find(|(key, _)| *key == name)
-        .map(|(_, value)| (*value).to_owned())
+    [
+        STORE_PASSWORD,
+        RELAY_PASSWORD,
+        super::gateway::NOTIFY_KEY,
+        super::gateway::TOKEN,
+    ]
+    .iter()
+    .find(|(key, _)| *key == name)
+    .map(|(_, value)| (*value).to_owned())
 }
 
 /// Both databases: none is SQLite. PostgreSQL is left out only aloud.
@@ -307,8 +318,12 @@ impl Bell {
             .expect("somebody to tell")
     }
 
+    /// Has a draft approved and announced.
     pub async fn approve(&self, id: CampaignId) -> anyhow::Result<Campaign> {
-        campaign::approve(&self.app, id, "ben").await
+        let approved = campaign::approve(&self.app, id, "ben").await?;
+        let places = &self.app.config.campaign.announce_where;
+        heads_up::announced(&self.app, id, places, None, "ann").await?;
+        Ok(approved)
     }
 
     /// Drafts, approves and queues a campaign.
@@ -513,6 +528,9 @@ pub fn directory(staff: &[Staff]) -> Vec<u8> {
             if one.enabled { "true" } else { "false" },
             one.owner.as_str(),
             "",
+            one.mobile.as_str(),
+            one.room.as_str(),
+            one.building.as_str(),
         ])
         .unwrap();
     }
@@ -616,6 +634,9 @@ bounce_domain = "parl.example"
 
 [mail.inbox]
 maildir = "{maildir}"
+
+[campaign]
+announce_lead = "0 s"
 
 [[operator]]
 name = "ann"

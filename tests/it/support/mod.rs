@@ -8,13 +8,14 @@ pub mod child;
 pub mod discord;
 pub mod disk;
 pub mod flow;
+pub mod gateway;
 pub mod postfix;
 pub mod postgres;
 pub mod program;
 pub mod proxy;
 pub mod relay;
-pub mod strict;
 pub mod sink;
+pub mod strict;
 
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
