@@ -4,6 +4,7 @@
 //! how a set is opened and how work is claimed are the two places where the dialects differ on purpose.
 
 mod audits;
+mod bounces;
 mod campaigns;
 mod case_moves;
 mod cases;
@@ -23,6 +24,7 @@ use serde::Serialize;
 use sqlx::{Postgres, Sqlite, Transaction};
 
 pub use audits::{Audit, AuditCounts, FindingDraft, NewAudit, StoredFinding};
+pub use bounces::Bounce;
 pub use campaigns::{Campaign, Thread, ThreadDraft, ThreadQueued, ThreadState};
 pub use case_moves::{CaseClosing, CaseOpening};
 pub use cases::{CaseRow, Deciding};
@@ -30,7 +32,7 @@ pub use evidence::{EvidenceDraft, EvidenceRead, LatestEvidence};
 pub use incidents::{Incident, Post, PostState};
 pub use ledger::Entry;
 pub use outbox::{
-    Bounce, Claim, Delivery, DeliveryDraft, Finished, Following, Recovered, TemplateId, Undelivered,
+    Claim, Delivery, DeliveryDraft, Finished, Following, Recovered, TemplateId, Undelivered,
 };
 pub use people::{AccountFacts, DirectoryChange, Known, PersonFacts, SyncCounts};
 pub use runs::{Claimed, Run};
