@@ -11,7 +11,7 @@ use chrono_tz::Tz;
 use secrecy::ExposeSecret;
 
 use crate::channels::discord::{Discord, StatusChannel};
-use crate::channels::inbox::Inbox;
+use crate::channels::inbox::{Imap, Inbox, Keep, Mailbox, Maildir, Waits};
 use crate::channels::{Folder, Limits, Login, Outlet, Protection, Relay, Smtp};
 use crate::clock::Clock;
 use crate::config::{self, Config, RealmRules, RelayWay, StoreUrl};
@@ -69,7 +69,7 @@ impl App {
         let letters = Letters::new(&config, messages, constants, site_key)?;
         Ok(Self {
             outlet: outlet(&config)?,
-            inbox: config.mail.maildir.clone().map(Inbox::new),
+            inbox: inbox(&config)?,
             status: status(&config)?,
             worker: format!("{}-{:08x}", std::process::id(), rand::random::<u32>()),
             progress: Progress::silent(),
@@ -313,6 +313,29 @@ fn outlet(config: &Config) -> anyhow::Result<Outlet> {
         ..Limits::default()
     };
     Ok(Outlet::Smtp(Smtp::new(to).context("mail.relay")?))
+}
+
+fn inbox(config: &Config) -> anyhow::Result<Option<Inbox>> {
+    let imap = match &config.mail.inbox {
+        None => return Ok(None),
+        Some(config::Inbox::Maildir(dir)) => return Ok(Some(Inbox::Maildir(Maildir::new(dir)))),
+        Some(config::Inbox::Imap(imap)) => imap,
+    };
+    let mailbox = Mailbox {
+        host: imap.host.clone(),
+        port: imap.port,
+        starttls: imap.tls == config::InboxTls::Starttls,
+        user: imap.user.clone(),
+        password: imap.password.clone(),
+        folder: imap.folder.clone(),
+        keep: match &imap.keep {
+            config::InboxKeep::Seen => Keep::Seen,
+            config::InboxKeep::Move(folder) => Keep::Move(folder.clone()),
+        },
+        ca_file: imap.ca_file.clone(),
+        waits: Waits::default(),
+    };
+    Ok(Some(Inbox::Imap(Imap::new(mailbox).context("mail.inbox")?)))
 }
 
 /// What the machine calls itself; relays only log it.

@@ -1,4 +1,4 @@
-//! Talks to the outside: mail through a relay or into a folder, bounces from a Maildir, status posts to Discord or into a file.
+//! Talks to the outside: mail through a relay or into a folder, bounces from a Maildir or by IMAP, status posts to Discord or into a file.
 
 pub mod discord;
 pub mod folder;
@@ -10,7 +10,7 @@ use crate::domain::delivery::{Answer, Cause, Outcome, Stage, outcome, ruling};
 
 pub use discord::{Discord, DiscordError, MessageId, Miss, StatusChannel, StatusLine, StatusPost};
 pub use folder::Folder;
-pub use inbox::{Arrived, Inbox, Incoming, Verdict};
+pub use inbox::{Arrived, Inbox, InboxError};
 pub use smtp::{Connection, Limits, Login, Protection, Relay, RelayError, Smtp};
 
 /// What one attempt came to: how far it got, what was answered there, and what that means.

@@ -7,6 +7,7 @@
 mod discord;
 mod errors;
 mod hashed;
+mod inbox;
 mod inputs;
 mod mail;
 mod organisation;
@@ -32,6 +33,7 @@ use self::section::{Read, Reader, Section};
 
 pub use self::discord::Discord;
 pub use self::errors::{ConfigError, ConfigErrors};
+pub use self::inbox::{ImapInbox, Inbox, InboxKeep, InboxTls};
 pub use self::inputs::{
     AuditSource, Directory, EvidenceFormat, EvidenceSource, RealmRules, SourceKind, StoreUrl,
 };

@@ -1,11 +1,13 @@
 //! Delivery: what is sent, what one attempt means for the next, and how long we go on trying.
 
+mod bounce;
 mod reply;
 mod retries;
 mod ruling;
 
 use serde::{Deserialize, Serialize};
 
+pub use bounce::{Effect, Returned, Verdict, Whereabouts, effect, why};
 pub use reply::{Reply, masked};
 pub use retries::{Next, Retries, Tried};
 pub use ruling::{Cause, Ruling, outcome, ruling};

@@ -24,7 +24,7 @@ use serde::Serialize;
 use sqlx::{Postgres, Sqlite, Transaction};
 
 pub use audits::{Audit, AuditCounts, FindingDraft, NewAudit, StoredFinding};
-pub use bounces::Bounce;
+pub use bounces::{Bounce, Bounced};
 pub use campaigns::{Campaign, Thread, ThreadDraft, ThreadQueued, ThreadState};
 pub use case_moves::{CaseClosing, CaseOpening};
 pub use cases::{CaseRow, Deciding};

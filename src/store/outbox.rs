@@ -475,7 +475,11 @@ impl Tx {
         self.free_untold(&threads, now).await
     }
 
-    async fn note_told(&mut self, finished: &[Finished], now: Moment) -> Result<(), StoreError> {
+    pub(super) async fn note_told(
+        &mut self,
+        finished: &[Finished],
+        now: Moment,
+    ) -> Result<(), StoreError> {
         #[derive(Serialize)]
         struct Told {
             id: i64,

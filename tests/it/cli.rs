@@ -89,6 +89,8 @@ fn what_is_no_command_or_lacks_something_is_wrong_use() {
         &["campaign", "approve", "x"],
         &["case", "exempt", "1"],
         &["intake", "x", "--format", "y"],
+        &["inbox", "--stdin"],
+        &["inbox", "--recipient", "bounce+x@parl.example"],
     ] {
         let answer = run(command().args(arguments));
         assert_eq!(answer.code, 2, "{arguments:?}: {answer:?}");

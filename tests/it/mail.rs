@@ -2,11 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use division_bell::channels::{
-    Inbox, Incoming, Limits, Login, Outlet, Protection, Relay, Sent, Smtp, Verdict,
-};
+use division_bell::channels::{Limits, Login, Outlet, Protection, Relay, Sent, Smtp};
+use division_bell::domain::EmailAddress;
 use division_bell::domain::delivery::{Answer, Cause, Outcome, Reply, Stage};
-use division_bell::domain::{DeliveryId, EmailAddress};
 
 use crate::support::postfix::{PASSWORD, Postfix, USER};
 use crate::support::relay::{Sink, Turn, nobody, scripted, scripted_calls};
@@ -586,51 +584,4 @@ async fn clear_text_never_leaves_this_machine() {
         (sent.stage, sent.outcome),
         (Stage::Connect, Outcome::HoldRelay)
     );
-}
-
-#[tokio::test]
-async fn a_letter_that_bounces_later_is_found_by_its_token() {
-    let postfix = Postfix::start();
-    for (recipient, from) in [
-        ("late-carl@parl.example", "bounces+42@parl.example"),
-        ("late-dora@parl.example", "bounces@parl.example"),
-    ] {
-        let mut session =
-            Outlet::Smtp(Smtp::new(relay(postfix.plain, Protection::Nothing)).unwrap()).open();
-        let sent = session.send(from, &to(recipient), LETTER.as_bytes()).await;
-        assert_eq!(sent.outcome, Outcome::Accepted);
-        session.close().await;
-    }
-    postfix.letters("bounces", 2).await;
-    let whose = |address: &str| {
-        let (token, _) = address.strip_prefix("bounces+")?.split_once('@')?;
-        token.parse().ok().map(DeliveryId)
-    };
-    let inbox = Inbox::new(postfix.maildir("bounces"));
-    let arrived = inbox.read(10, whose).unwrap();
-    assert_eq!(arrived.len(), 2);
-    let bounces: Vec<&Incoming> = arrived
-        .iter()
-        .map(|one| &one.says)
-        .filter(|says| matches!(says, Incoming::Bounce { .. }))
-        .collect();
-    let [
-        Incoming::Bounce {
-            delivery,
-            verdict,
-            recipients,
-        },
-    ] = bounces[..]
-    else {
-        panic!("{arrived:?}");
-    };
-    assert_eq!((*delivery, *verdict), (DeliveryId(42), Verdict::Failed));
-    assert_eq!(recipients[0].status, Some((5, 1, 1)));
-    assert!(!format!("{recipients:?}").contains("invalid"));
-    // The other carries no token: it is counted, and says nothing about a letter.
-    assert!(arrived.iter().any(|one| one.says == Incoming::AutoReply));
-    for one in &arrived {
-        inbox.keep(one).unwrap();
-    }
-    assert_eq!(inbox.read(10, whose).unwrap(), []);
 }

@@ -7,6 +7,7 @@ mod cli;
 mod crash;
 mod discord;
 mod flow;
+mod inbox;
 mod layers;
 mod lockfile;
 mod mail;

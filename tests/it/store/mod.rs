@@ -2,6 +2,7 @@
 
 mod audits;
 mod bed;
+mod bounces;
 mod campaigns;
 mod cases;
 mod evidence;

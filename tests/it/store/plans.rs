@@ -62,7 +62,7 @@ const LOOKS_THROUGH: &[(&str, &str)] = &[
         "a report is about the whole ledger",
     ),
     ("FROM templates WHERE kept_at", "a few texts"),
-    ("WITH tried AS", "a report is about all letters"),
+    ("WITH back AS", "a report is about all letters"),
     ("FROM tasks WHERE opened_at", "a report is about all tasks"),
 ];
 

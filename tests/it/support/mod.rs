@@ -5,6 +5,7 @@
 pub mod bell;
 pub mod catcher;
 pub mod discord;
+pub mod dovecot;
 pub mod flow;
 pub mod postfix;
 pub mod postgres;

@@ -1,6 +1,7 @@
 //! Postfix as the submission relay: one instance a test, in which the recipient's name says what becomes of a letter.
 //!
-//! `r450-4.2.1-anna@` is refused like that at RCPT, `late-…@` is accepted and bounces, `full-…@` is accepted and deferred;
+//! `r450-4.2.1-anna@` is refused like that at RCPT, `late-…@` is accepted and bounces, `full-…@` is accepted and deferred,
+//! `hop-…@` is accepted and goes to hop.example, wherever a test's own lines send that;
 //! all others end in the Maildir `other`, `bounces` and `bounces+…` in `bounces`.
 
 use std::os::unix::fs::{PermissionsExt, chown};
@@ -30,14 +31,19 @@ pub struct Postfix {
 impl Postfix {
     /// Starts one; about half a second.
     pub fn start() -> Self {
+        Self::with("", "")
+    }
+
+    /// Starts one with further lines of main.cf, which go before those that it has, and of master.cf.
+    pub fn with(main: &str, master: &str) -> Self {
         let (place, guard) = Place::guarded("q/pid/master.pid", "TERM");
         let dir = place.path();
-        prepare(dir);
+        prepare(dir, main);
         for _ in 0..3 {
             let [submission, smtps, plain, late] = free_ports();
             std::fs::write(
                 dir.join("etc/master.cf"),
-                master_cf(submission, smtps, plain, late),
+                master_cf(submission, smtps, plain, late) + master,
             )
             .unwrap();
             // Postfix reads a main.cf that is younger than three seconds again and again until it is old enough.
@@ -108,7 +114,7 @@ impl Postfix {
     }
 }
 
-fn prepare(dir: &Path) {
+fn prepare(dir: &Path, main: &str) {
     for sub in ["etc/sasl", "q", "data", "mail"] {
         std::fs::create_dir_all(dir.join(sub)).unwrap();
     }
@@ -117,7 +123,8 @@ fn prepare(dir: &Path) {
     std::fs::set_permissions(dir.join("data"), PermissionsExt::from_mode(0o700)).unwrap();
     chown(dir.join("mail"), Some(8), Some(8)).unwrap();
     let shown = dir.to_str().unwrap();
-    std::fs::write(dir.join("etc/main.cf"), MAIN_CF.replace("DIR", shown)).unwrap();
+    let main = format!("{MAIN_CF}{main}").replace("DIR", shown);
+    std::fs::write(dir.join("etc/main.cf"), main).unwrap();
     for (name, map) in MAPS {
         std::fs::write(dir.join("etc").join(name), map).unwrap();
     }
@@ -143,7 +150,7 @@ fn prepare(dir: &Path) {
 }
 
 /// Backdated, so that they are valid for processes whose clock was moved. The server's is not the authority.
-const CERTIFICATES: &str = r#"
+pub(super) const CERTIFICATES: &str = r#"
 ca() { faketime -f '@2020-01-01 00:00:00' openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 9000 -subj "/CN=$1" \
   -addext basicConstraints=critical,CA:TRUE -addext keyUsage=critical,keyCertSign,cRLSign -keyout "$1.key" -out "$1.pem"; }
 ca ca
@@ -203,6 +210,7 @@ const MAPS: [(&str, &str); 4] = [
         "valias",
         r"/^late-(.*)@parl\.example$/ $1@bounce.invalid
 /^full-(.*)@parl\.example$/ $1@full.invalid
+/^hop-(.*)@parl\.example$/ $1@hop.example
 ",
     ),
     (
