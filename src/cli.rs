@@ -184,25 +184,34 @@ pub struct Inbox {
 
 /// What `bell inbox --help` teaches below the flags.
 const INBOX_HELP: &str = "\
-Only delivery reports (RFC 3464) that come to an address with one of our tokens say anything about a letter:
-  failed                 the letter did not arrive; unless another one did, or somebody told the person, there is a task
-                         to reach them another way (`bell tasks`)
-  delayed, delivered …   no failure; but they settle a letter whose acceptance was in doubt, which is then not sent again
-  unreadable             counts as failed, and a person should look
-Automatic replies, out-of-office notes, challenges, replies by people, spam and forged tokens are counted, no more.
-Nothing is answered and nothing is deleted. A mail that is read twice counts once.
+Only delivery reports (RFC 3464) that come to an address with one of our tokens say
+anything about a letter:
+  failed       the letter did not arrive. Unless another one did, or somebody told the person,
+               there is a task to reach them another way (`bell tasks`).
+  unreadable   counts as failed, and a person should look.
+  delayed, delivered, relayed, expanded
+               no failure. They settle a letter that was in doubt: it is not sent again.
+Automatic replies, out-of-office notes, challenges, replies by people, spam and forged tokens
+are counted, no more. Nothing is answered and nothing is deleted. A mail counts once, however
+often it is read.
 
-Where mails come from is set in [mail.inbox]: a Maildir, or a mailbox on a server by IMAP. A server that refuses the
-password is left alone for an hour, so that the account is not locked; `bell check` tries at once.
+Where mails come from is set in [mail.inbox]: a Maildir, or a mailbox on a server by IMAP.
+A server that refuses the password is left alone for an hour, so that the account is not
+locked; `bell check` tries at once.
 
-Without a mailbox, a mail system can hand mails over one by one. For Postfix, with bounce+TOKEN@bounces.example:
-  master.cf:  bell unix - n n - 4 pipe flags=R user=bell
-                argv=/usr/bin/bell --config /etc/bell/bell.toml inbox --stdin --recipient ${original_recipient}
-  main.cf:    bell_destination_recipient_limit = 1
-              transport_maps = inline:{ bounces.example=bell: }   and the domain in relay_domains
-Exit code 0: it is taken. 75: the mail system keeps it and tries again, whatever was wrong here.
+Without a mailbox, a mail system can hand mails over one by one. For Postfix, if letters come
+from bounce+TOKEN@bounces.example (bounce_domain in [mail]):
+  master.cf    bell unix - n n - 4 pipe flags=R user=bell argv=/usr/bin/bell
+                 --config /etc/bell/bell.toml
+                 inbox --stdin --recipient ${original_recipient}
+  main.cf      relay_domains = bounces.example
+               transport_maps = inline:{ bounces.example=bell: }
+               bell_destination_recipient_limit = 1
+Then 0 means that the mail is taken, and 75 that the mail system is to keep it and try again,
+whatever was wrong here.
 
-Exit codes without --stdin: 0 done, 1 something to look at (unreadable reports, replies by people), 75 try again later.";
+Exit codes without --stdin: 0 done, 1 something to look at (unreadable reports, replies by
+people, a refused password), 75 try again later.";
 
 /// `bell campaign …`
 #[derive(Debug, Subcommand)]
