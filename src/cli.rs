@@ -80,8 +80,8 @@ pub enum Command {
     Text,
     /// Print the letters that wait for the internal post, by building, each with its tick sheet
     Letters(Letters),
-    /// Read the bounce mailbox, in one pass. `serve` does this by itself
-    Inbox,
+    /// Read what came back to the bounce address, in one pass. `serve` does this by itself
+    Inbox(Inbox),
     /// Read the evidence sources, in one pass, and close what they prove. `serve` does this by itself
     Confirm {
         /// Read this file in place of the configured one.
@@ -195,6 +195,49 @@ pub struct Letters {
     #[arg(long)]
     pub again: bool,
 }
+
+/// `bell inbox`
+#[derive(Debug, Args)]
+#[command(verbatim_doc_comment, after_long_help = INBOX_HELP)]
+pub struct Inbox {
+    /// Take one mail from standard input, as a mail system hands it over, in place of reading the mailbox.
+    #[arg(long, requires = "recipient")]
+    pub stdin: bool,
+    /// The address that this mail came to, as the envelope had it: bounce+…@your domain.
+    #[arg(long, value_name = "ADDRESS", requires = "stdin")]
+    pub recipient: Option<String>,
+}
+
+/// What `bell inbox --help` teaches below the flags.
+const INBOX_HELP: &str = "\
+Only delivery reports (RFC 3464) that come to an address with one of our tokens say
+anything about a letter:
+  failed       the letter did not arrive. Unless another one did, or somebody told the person,
+               there is a task to reach them another way (`bell tasks`).
+  unreadable   counts as failed, and a person should look.
+  delayed, delivered, relayed, expanded
+               no failure. They settle a letter that was in doubt: it is not sent again.
+Automatic replies, out-of-office notes, challenges, replies by people, spam and forged tokens
+are counted, no more. Nothing is answered and nothing is deleted. A mail counts once, however
+often it is read.
+
+Where mails come from is set in [mail.inbox]: a Maildir, or a mailbox on a server by IMAP.
+A server that refuses the password is left alone for an hour, so that the account is not
+locked; `bell check` tries at once.
+
+Without a mailbox, a mail system can hand mails over one by one. For Postfix, if letters come
+from bounce+TOKEN@bounces.example (bounce_domain in [mail]):
+  master.cf    bell unix - n n - 4 pipe flags=R user=bell argv=/usr/bin/bell
+                 --config /etc/bell/bell.toml
+                 inbox --stdin --recipient ${original_recipient}
+  main.cf      relay_domains = bounces.example
+               transport_maps = inline:{ bounces.example=bell: }
+               bell_destination_recipient_limit = 1
+Then 0 means that the mail is taken, and 75 that the mail system is to keep it and try again,
+whatever was wrong here.
+
+Exit codes without --stdin: 0 done, 1 something to look at (unreadable reports, replies by
+people, a refused password), 75 try again later.";
 
 /// `bell campaign …`
 #[derive(Debug, Subcommand)]

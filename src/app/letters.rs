@@ -10,10 +10,13 @@ use chrono_tz::Tz;
 use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
 use sha2::{Digest, Sha256};
 
+use crate::channels::inbox::Token;
 use crate::config::{Config, Sensitivity};
 use crate::domain::notice::NoticeKind;
 use crate::domain::{DeliveryId, EmailAddress, Moment};
-use crate::messages::letter::{Envelope, MessageIdParts, build, message_id, verp, verp_delivery};
+use crate::messages::letter::{
+    Envelope, MessageIdParts, build, is_verp, message_id, verp, verp_delivery,
+};
 use crate::messages::{Constants, Frozen, Messages, Personal, Rendered};
 use crate::store::{Delivery, Store, TemplateId};
 
@@ -192,9 +195,16 @@ impl Letters {
         Ok(message_id(&self.site_key, &parts)?)
     }
 
-    /// The delivery that an address of ours names, if we wrote it.
-    pub fn whose(&self, address: &str) -> Option<DeliveryId> {
-        verp_delivery(&self.site_key, &EmailAddress::parse(address).ok()?)
+    /// What an address is to us: made by us for a delivery, made to look like it, or neither.
+    pub fn token(&self, address: &str) -> Token {
+        let Ok(address) = EmailAddress::parse(address) else {
+            return Token::None;
+        };
+        match verp_delivery(&self.site_key, &address) {
+            Some(delivery) => Token::Ours(delivery),
+            None if is_verp(&address) => Token::Forged,
+            None => Token::None,
+        }
     }
 
     /// What a delivery's envelope says it comes from, and where its bounces go.

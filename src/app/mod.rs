@@ -14,7 +14,7 @@ use secrecy::ExposeSecret;
 use sha2::{Digest, Sha256};
 
 use crate::channels::discord::{Discord, StatusChannel};
-use crate::channels::inbox::Inbox;
+use crate::channels::inbox::{Imap, Inbox, Keep, Mailbox, Maildir, Waits};
 use crate::channels::sms::{Form, Gateway, Template};
 use crate::channels::{
     Bearer, Folder, Limits, Login, Outlet, Proof, Protection, Relay, Smtp, TokenSource,
@@ -81,7 +81,7 @@ impl App {
         Ok(Self {
             outlet: outlet(&config)?,
             gateway: gateway(&config, &clock)?,
-            inbox: config.mail.maildir.clone().map(Inbox::new),
+            inbox: inbox(&config)?,
             status: status(&config)?,
             worker: format!("{}-{:08x}", std::process::id(), rand::random::<u32>()),
             alarms: Alarms::new(&config.alarm, store.clone(), clock.clone()),
@@ -404,6 +404,29 @@ fn gateway(config: &Config, clock: &Clock) -> anyhow::Result<Option<Gateway>> {
         ),
     };
     gateway.context("sms").map(Some)
+}
+
+fn inbox(config: &Config) -> anyhow::Result<Option<Inbox>> {
+    let imap = match &config.mail.inbox {
+        None => return Ok(None),
+        Some(config::Inbox::Maildir(dir)) => return Ok(Some(Inbox::Maildir(Maildir::new(dir)))),
+        Some(config::Inbox::Imap(imap)) => imap,
+    };
+    let mailbox = Mailbox {
+        host: imap.host.clone(),
+        port: imap.port,
+        starttls: imap.tls == config::InboxTls::Starttls,
+        user: imap.user.clone(),
+        password: imap.password.clone(),
+        folder: imap.folder.clone(),
+        keep: match &imap.keep {
+            config::InboxKeep::Seen => Keep::Seen,
+            config::InboxKeep::Move(folder) => Keep::Move(folder.clone()),
+        },
+        ca_file: imap.ca_file.clone(),
+        waits: Waits::default(),
+    };
+    Ok(Some(Inbox::Imap(Imap::new(mailbox).context("mail.inbox")?)))
 }
 
 /// What the machine calls itself; relays only log it.

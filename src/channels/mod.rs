@@ -1,4 +1,5 @@
-//! Talks to the outside: mail through a relay or into a folder, texts through a gateway, bounces from a Maildir, status posts to Discord or into a file.
+//! Talks to the outside: mail through a relay or into a folder, texts through a gateway, bounces from a Maildir or by IMAP,
+//! status posts to Discord or into a file.
 
 pub mod discord;
 pub mod folder;
@@ -11,7 +12,7 @@ use crate::domain::delivery::{Answer, Cause, Outcome, RelayTexts, Stage, outcome
 
 pub use discord::{Discord, DiscordError, MessageId, Miss, StatusChannel, StatusLine, StatusPost};
 pub use folder::Folder;
-pub use inbox::{Arrived, Inbox, Incoming, Verdict};
+pub use inbox::{Arrived, Inbox, InboxError};
 pub use sms::{Gateway, GatewayError, LookedUp};
 pub use smtp::{
     Bearer, Connection, Limits, Login, Proof, Protection, Relay, RelayError, Smtp, TokenSource,

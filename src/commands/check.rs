@@ -128,8 +128,13 @@ async fn outside(app: &App, checks: &mut Checks) {
         "relay",
         relay.map_err(|sent| steps::deliver::describe(&sent)),
     );
-    if let Some(inbox) = &app.inbox {
-        checks.add("inbox", inbox.check().map(|()| "can be read".to_owned()));
+    if app.inbox.is_some() {
+        let read = steps::inbox::check(app).await;
+        checks.add(
+            "inbox",
+            read.map(|()| "can be read".to_owned())
+                .map_err(|error| format!("{error:#}")),
+        );
     }
     if let Some(gateway) = &app.gateway
         && gateway.can_look_up()

@@ -5,6 +5,7 @@ mod campaign;
 mod case;
 mod check;
 mod delivery;
+mod inbox;
 mod incident;
 mod people;
 mod report;
@@ -19,6 +20,7 @@ use serde_json::Value;
 
 use crate::app::{App, Progress, Shared};
 use crate::audit::Format;
+use crate::channels::InboxError;
 use crate::cli::{Cli, Command, Intake, Ledger, Messages};
 use crate::clock::Clock;
 use crate::config::{Config, ConfigErrors, EXAMPLE};
@@ -71,6 +73,7 @@ impl Said {
 /// Runs one command, prints its answer, and says how it went.
 pub async fn run(cli: Cli) -> ExitCode {
     let json = cli.json;
+    let is_handed_over = matches!(&cli.command, Command::Inbox(options) if options.stdin);
     match answer(cli).await {
         Ok(said) => {
             print(&if json {
@@ -81,7 +84,12 @@ pub async fn run(cli: Cli) -> ExitCode {
             ExitCode::from(if said.look { LOOK } else { DONE })
         }
         Err(error) => {
-            let code = code_of(&error);
+            // Whatever is wrong here, the mail system keeps the mail.
+            let code = if is_handed_over {
+                LATER
+            } else {
+                code_of(&error)
+            };
             if json {
                 print(
                     &serde_json::json!({ "error": format!("{error:#}"), "exit_code": code })
@@ -111,6 +119,9 @@ fn code_of(error: &anyhow::Error) -> u8 {
         if cause
             .downcast_ref::<StoreError>()
             .is_some_and(StoreError::is_passing)
+            || cause
+                .downcast_ref::<InboxError>()
+                .is_some_and(InboxError::is_passing)
         {
             return LATER;
         }
@@ -201,14 +212,7 @@ async fn with_app(cli: &Cli, app: &Shared) -> anyhow::Result<Said> {
             let printed = steps::letters::hand_out(app, out, building, options.again, &by).await?;
             Ok(Said::both(&printed)?.look_if(!printed.unwritable.is_empty()))
         }
-        Command::Inbox => {
-            ensure!(
-                app.inbox.is_some(),
-                "no bounce mailbox is configured; set maildir in [mail.inbox]"
-            );
-            let received = steps::inbox::receive(app).await?;
-            Ok(Said::both(&received)?.look_if(received.unparsed > 0))
-        }
+        Command::Inbox(options) => inbox::run(app, options).await,
         Command::Confirm { file, source } => {
             let confirmed =
                 steps::confirm::confirm(app, file.as_deref(), source.as_deref()).await?;

@@ -1,4 +1,4 @@
-//! How letters leave and bounces come back: `[mail]`, `[mail.relay]`, `[mail.inbox]`.
+//! How letters leave: `[mail]`, `[mail.relay]`.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::errors::quoted;
 use super::hashed;
+use super::inbox::{Inbox, inbox};
 use super::rates::{self, RelayRates};
 use super::relay_texts::relay_texts;
 use super::section::{Parsed, Read, Section, Value};
@@ -34,9 +35,8 @@ pub struct Mail {
     pub sensitivity: Sensitivity,
     /// How letters leave.
     pub relay: Relay,
-    /// The Maildir in which bounces and replies arrive, if we read them.
-    #[serde(serialize_with = "hashed::some_path")]
-    pub maildir: Option<PathBuf>,
+    /// Where bounces and replies arrive, if we read them.
+    pub inbox: Option<Inbox>,
 }
 
 /// The `Sensitivity` field (RFC 2156).
@@ -80,7 +80,7 @@ pub(super) fn mail(root: &Section<'_>, team: Option<&str>) -> Read<Mail> {
     let envelope_prefix = own.or("envelope_prefix", envelope_prefix, "bounce".to_owned());
     let sensitivity = own.or("sensitivity", choice(SENSITIVITIES), Sensitivity::Private);
     let relay = relay(&own);
-    let maildir = inbox(&own);
+    let inbox = inbox(&own);
     own.finish()?;
     let from_address = from_address?;
     Ok(Mail {
@@ -91,7 +91,7 @@ pub(super) fn mail(root: &Section<'_>, team: Option<&str>) -> Read<Mail> {
         envelope_prefix: envelope_prefix?,
         sensitivity: sensitivity?,
         relay: relay?,
-        maildir: maildir?,
+        inbox: inbox?,
     })
 }
 
@@ -100,13 +100,6 @@ fn envelope_prefix(value: &Value<'_>) -> Parsed<String> {
     let fits = text.len() <= 16 && text.chars().all(|c| c.is_ascii_alphanumeric());
     fits.then_some(text)
         .ok_or_else(|| "this is no prefix; use at most 16 letters and digits".to_owned())
-}
-
-fn inbox(mail: &Section<'_>) -> Read<Option<PathBuf>> {
-    let own = mail.section("inbox");
-    let maildir = own.optional("maildir", path);
-    own.finish()?;
-    maildir
 }
 
 /// How letters leave, and how many at once.

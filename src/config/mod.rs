@@ -8,6 +8,7 @@ mod alarm;
 mod discord;
 mod errors;
 mod hashed;
+mod inbox;
 mod inputs;
 mod mail;
 mod organisation;
@@ -39,6 +40,7 @@ use crate::domain::way::Ways;
 pub use self::alarm::Alarm;
 pub use self::discord::Discord;
 pub use self::errors::{ConfigError, ConfigErrors};
+pub use self::inbox::{ImapInbox, Inbox, InboxKeep, InboxTls};
 pub use self::inputs::{
     AuditSource, Directory, EvidenceFormat, EvidenceSource, RealmRules, SourceKind, StoreUrl,
 };

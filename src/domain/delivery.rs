@@ -1,5 +1,6 @@
 //! Delivery: what is sent, what one attempt means for the next, and how long we go on trying.
 
+mod bounce;
 mod late;
 mod opening;
 mod reply;
@@ -10,6 +11,7 @@ mod texts;
 
 use serde::{Deserialize, Serialize};
 
+pub use bounce::{Effect, Returned, Verdict, Whereabouts, effect, why};
 pub use late::{LATE_AFTER, LATE_SHARE, late_at};
 pub use opening::{Opening, Then, opening};
 pub use reply::{Reply, masked};

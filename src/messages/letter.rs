@@ -14,7 +14,9 @@ use sha2::{Digest, Sha256};
 use super::Rendered;
 use super::lint::is_hidden;
 use super::token::lower;
-pub use super::token::{MessageIdParts, message_id, personal_reference, verp, verp_delivery};
+pub use super::token::{
+    MessageIdParts, is_verp, message_id, personal_reference, verp, verp_delivery,
+};
 use crate::domain::{EmailAddress, Moment, PersonName};
 
 /// What a letter carries besides its text.

@@ -100,6 +100,15 @@ pub fn verp_delivery(site_key: &[u8], address: &EmailAddress) -> Option<Delivery
     Some(DeliveryId(i64::from_be_bytes(*id)))
 }
 
+/// Whether an address has the form of our envelope senders, whoever made it.
+pub fn is_verp(address: &EmailAddress) -> bool {
+    let local = address.local().to_ascii_uppercase();
+    local
+        .rsplit_once('+')
+        .and_then(|(_, token)| BASE32_NOPAD.decode(token.as_bytes()).ok())
+        .is_some_and(|bytes| bytes.len() == size_of::<i64>() + VERP_MAC)
+}
+
 /// The personal part of a reference: four characters of Crockford's base 32 (no I, L, O, U), from random bytes. The
 /// first is a letter, so that a reference never reads as a telephone number. Whether it is taken is the store's business.
 pub fn personal_reference(random: [u8; 4]) -> String {

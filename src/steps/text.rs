@@ -10,7 +10,7 @@ use crate::app::App;
 use crate::channels::sms::LookedUp;
 use crate::channels::{Gateway, Sent};
 use crate::domain::case::CaseState;
-use crate::domain::delivery::{Answer, Cause, Next, Outcome, Reply, Stage, Tried};
+use crate::domain::delivery::{Answer, Cause, Next, Outcome, Reply, Stage, Tried, Verdict};
 use crate::domain::policy::WhyNot;
 use crate::domain::text::Fate;
 use crate::domain::{Moment, Way};
@@ -152,7 +152,7 @@ async fn one(app: &App, gateway: &Gateway, delivery: &OtherDelivery) -> Sent {
     let written = match app.letters.write_text(&app.store, delivery).await {
         Ok(text) => app
             .letters
-            .token(delivery.id)
+            .reference(delivery.id)
             .map(|reference| (reference, text)),
         Err(error) => Err(error),
     };
@@ -259,7 +259,7 @@ async fn ask(app: &App, gateway: &Gateway, texted: &mut Texted) -> anyhow::Resul
         .texts_underway(now.minus(ASKED_FOR), now.minus(ASKED_EVERY), ASKED_AT_ONCE)
         .await?;
     for id in underway {
-        let fate = match gateway.look_up(&app.letters.token(id)?).await {
+        let fate = match gateway.look_up(&app.letters.reference(id)?).await {
             LookedUp::There(fate) => fate,
             LookedUp::NotThere => Fate::Underway,
             // It does not answer now; it is asked again.
@@ -271,9 +271,10 @@ async fn ask(app: &App, gateway: &Gateway, texted: &mut Texted) -> anyhow::Resul
         if fate == Fate::Failed {
             let bounce = Bounce {
                 delivery: id,
-                action: "failed".to_owned(),
+                verdict: Verdict::Failed,
                 status: None,
                 reply: Some("the gateway could not deliver it".to_owned()),
+                why: "bounced",
             };
             tx.bounce(&bounce, now).await?;
             texted.failed_later += 1;

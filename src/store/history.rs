@@ -92,20 +92,22 @@ impl Tx {
         Ok(entries)
     }
 
-    /// What had become of the letters by `as_of`, by kind.
+    /// What had become of the letters by `as_of`, by kind. Any report about a letter that was in doubt proves that the relay had it.
     pub async fn deliveries_as_of(
         &mut self,
         as_of: Moment,
     ) -> Result<Vec<(NoticeKind, DeliveryFacts)>, StoreError> {
         type Row = (String, i64, i64, i64, i64, i64, i64, i64);
         let rows: Vec<Row> = on!(self, db => sqlx::query_as(
-            "WITH tried AS (
+            "WITH back AS (
+                 SELECT delivery_id, COUNT(*) FILTER (WHERE action IN ('failed', 'unparsed')) AS bounces FROM bounces WHERE received_at <= $1 GROUP BY delivery_id
+             ), tried AS (
                  SELECT a.delivery_id, COUNT(*) FILTER (WHERE a.outcome IS NULL OR a.ended_at > $1 OR a.outcome <> 'not_started') AS attempts,
-                     COUNT(*) FILTER (WHERE a.outcome = 'accepted' AND a.ended_at <= $1) AS accepted,
+                     COUNT(*) FILTER (WHERE (a.outcome = 'accepted' OR (a.outcome = 'in_doubt' AND a.delivery_id IN (SELECT delivery_id FROM back))) AND a.ended_at <= $1) AS accepted,
                      COUNT(*) FILTER (WHERE a.outcome = 'fail_recipient' AND a.ended_at <= $1) AS refused,
                      COUNT(*) FILTER (WHERE a.outcome = 'in_doubt' AND a.ended_at <= $1) AS in_doubt
                  FROM attempts a WHERE a.started_at <= $1 GROUP BY a.delivery_id
-             ), back AS (SELECT delivery_id, COUNT(*) AS bounces FROM bounces WHERE action <> 'delayed' AND received_at <= $1 GROUP BY delivery_id)
+             )
              SELECT x.kind, COUNT(*) FILTER (WHERE COALESCE(t.attempts, 0) = 0 AND (x.ended_at IS NULL OR x.ended_at > $1)), COUNT(*) FILTER (WHERE t.attempts > 0), COUNT(*) FILTER (WHERE t.accepted > 0), COUNT(*) FILTER (WHERE t.refused > 0 AND t.accepted = 0),
                  COUNT(*) FILTER (WHERE x.state IN ('expired', 'stopped') AND x.ended_at <= $1 AND t.attempts > 0 AND t.accepted = 0 AND t.refused = 0),
                  COUNT(*) FILTER (WHERE b.bounces > 0), COUNT(*) FILTER (WHERE t.in_doubt > 0)

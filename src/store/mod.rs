@@ -6,6 +6,7 @@
 mod alarms;
 mod announcements;
 mod audits;
+mod bounces;
 mod campaigns;
 mod case_moves;
 mod cases;
@@ -31,6 +32,7 @@ use sqlx::{Postgres, Sqlite, Transaction};
 
 pub use alarms::{AlarmRow, Telling};
 pub use audits::{Audit, AuditCounts, FindingDraft, NewAudit, StoredFinding};
+pub use bounces::{Bounce, Bounced};
 pub use campaigns::{Campaign, Thread, ThreadDraft, ThreadQueued, ThreadState};
 pub use case_moves::{CaseClosing, CaseOpening};
 pub use cases::{CaseRow, Deciding};
@@ -42,7 +44,7 @@ pub use incidents::{Incident, Post, PostState};
 pub use ledger::Entry;
 pub use other_ways::{HandedOut, OtherDelivery, OtherDraft, Outstanding, Tried};
 pub use outbox::{
-    Begun, Bounce, Delivery, DeliveryDraft, Finished, Following, GivenBack, Recovered, TemplateId,
+    Begun, Delivery, DeliveryDraft, Finished, Following, GivenBack, Recovered, TemplateId,
     Undelivered,
 };
 pub use people::{AccountFacts, DirectoryChange, Known, PersonFacts, SyncCounts};

@@ -479,7 +479,7 @@ impl Tx {
         }
         on_set!(
             self, &ids(cases.iter().map(|(case, _)| case.0)), [id bigint],
-            "UPDATE tasks SET done_at = $2, done_by = 'bell' FROM d WHERE tasks.case_id = d.id AND tasks.kind = 'reach' AND tasks.reason IN ('refused', 'undeliverable', 'bounced', 'left_out') AND tasks.done_at IS NULL",
+            "UPDATE tasks SET done_at = $2, done_by = 'bell' FROM d WHERE tasks.case_id = d.id AND tasks.kind = 'reach' AND tasks.reason NOT IN ('late', 'in_doubt', 'not_spoken_to', 'unwritable', 'no_address', 'disabled', 'left', 'only_affected_mailbox') AND tasks.done_at IS NULL",
             sqlx::query, |query, db| query.bind(now.micros()).execute(db).await.map(|_| ())
         )?;
         for (case, way) in cases {

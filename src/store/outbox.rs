@@ -6,10 +6,9 @@ mod record;
 
 use serde::Serialize;
 
-use super::ledger::Act;
 use super::{One, StoreError, Tx, ids, on, on_set};
 use crate::domain::notice::NoticeKind;
-use crate::domain::{DeliveryId, EmailAddress, Moment};
+use crate::domain::{EmailAddress, Moment};
 
 pub use claim::{Begun, Delivery, GivenBack};
 pub use lease::Recovered;
@@ -57,19 +56,6 @@ pub struct Following {
     pub next_at: Option<i64>,
     /// Of its letters, in their order.
     pub message_ids: String,
-}
-
-/// A bounce that named one of our deliveries.
-#[derive(Clone, PartialEq, Debug)]
-pub struct Bounce {
-    /// Which.
-    pub delivery: DeliveryId,
-    /// `failed`, `delayed` or `unparsed`.
-    pub action: String,
-    /// Enhanced code.
-    pub status: Option<String>,
-    /// The other side's words, addresses masked.
-    pub reply: Option<String>,
 }
 
 impl Tx {
@@ -187,13 +173,13 @@ impl Tx {
 
     /// The next moment at which something is due, if anything is queued.
     pub async fn next_due(&mut self) -> Result<Option<Moment>, StoreError> {
-        let (at,): (Option<i64>,) = on!(self, db => sqlx::query_as("SELECT MIN(due_at) FROM deliveries WHERE state = 'queued'").fetch_one(db).await)?;
+        let (at,): (Option<i64>,) = on!(self, db => sqlx::query_as("SELECT MIN(due_at) FROM deliveries WHERE state = 'queued' AND channel IN ('mail', 'mail.2')").fetch_one(db).await)?;
         Ok(at.map(Moment::from_micros))
     }
 
     /// How many deliveries are due.
     pub async fn due_count(&mut self, now: Moment) -> Result<u64, StoreError> {
-        let (count,): (i64,) = on!(self, db => sqlx::query_as("SELECT COUNT(*) FROM deliveries WHERE state = 'queued' AND due_at <= $1").bind(now.micros()).fetch_one(db).await)?;
+        let (count,): (i64,) = on!(self, db => sqlx::query_as("SELECT COUNT(*) FROM deliveries WHERE state = 'queued' AND due_at <= $1 AND channel IN ('mail', 'mail.2')").bind(now.micros()).fetch_one(db).await)?;
         Ok(count.unsigned_abs())
     }
 
@@ -202,45 +188,5 @@ impl Tx {
         Ok(
             on!(self, db => sqlx::query_as("SELECT state, COUNT(*) FROM deliveries GROUP BY state ORDER BY state").fetch_all(db).await)?,
         )
-    }
-
-    /// Writes down a bounce. A failure ends the delivery as bounced and takes back its cases' notice; returns the
-    /// threads whose person was not reached.
-    pub async fn bounce(
-        &mut self,
-        bounce: &Bounce,
-        now: Moment,
-    ) -> Result<Option<i64>, StoreError> {
-        on!(self, db => sqlx::query("INSERT INTO bounces (delivery_id, received_at, action, status, reply) VALUES ($1, $2, $3, $4, $5)")
-            .bind(bounce.delivery.0).bind(now.micros()).bind(&bounce.action).bind(bounce.status.as_deref()).bind(bounce.reply.as_deref()).execute(db).await.map(|_| ()))?;
-        if bounce.action == "delayed" {
-            return Ok(None);
-        }
-        let row: Option<(i64, String)> = on!(self, db => sqlx::query_as("UPDATE deliveries SET state = 'bounced', ended_at = $2 WHERE id = $1 AND state = 'accepted' RETURNING thread_id, kind")
-            .bind(bounce.delivery.0).bind(now.micros()).fetch_optional(db).await)?;
-        let Some((thread, kind)) = row else {
-            return Ok(None);
-        };
-        if NoticeKind::from_word(&kind) == Some(NoticeKind::Done) {
-            return Ok(None);
-        }
-        let cases: Vec<(i64,)> = on!(self, db => sqlx::query_as("UPDATE cases SET state = 'open', notice_at = NULL WHERE thread_id = $1 AND state = 'notified' RETURNING id").bind(thread).fetch_all(db).await)?;
-        let acts: Vec<Act> = cases
-            .iter()
-            .map(|(case,)| Act {
-                case_id: *case,
-                act: "case.bounced",
-                effective_at: None,
-                detail: Some(format!("{{\"delivery\":{}}}", bounce.delivery)),
-            })
-            .collect();
-        self.note_cases(now, "bell", &acts).await?;
-        Ok(Some(thread))
-    }
-
-    /// Whether a delivery exists.
-    pub async fn has_delivery(&mut self, id: DeliveryId) -> Result<bool, StoreError> {
-        let row: Option<(i64,)> = on!(self, db => sqlx::query_as("SELECT id FROM deliveries WHERE id = $1").bind(id.0).fetch_optional(db).await)?;
-        Ok(row.is_some())
     }
 }

@@ -108,6 +108,8 @@ fn what_is_no_command_or_lacks_something_is_wrong_use() {
         &["case", "told", "1"],
         &["case", "exempt", "1"],
         &["intake", "x", "--format", "y"],
+        &["inbox", "--stdin"],
+        &["inbox", "--recipient", "bounce+x@parl.example"],
     ] {
         let answer = run(command().args(arguments));
         assert_eq!(answer.code, 2, "{arguments:?}: {answer:?}");

@@ -10,11 +10,10 @@ mod table;
 use std::time::{Duration, Instant};
 
 use division_bell::channels::{
-    Inbox, Incoming, Limits, Login, Outgoing, Outlet, Proof, Protection, Relay, Sent, Session,
-    Smtp, Verdict,
+    Limits, Login, Outgoing, Outlet, Proof, Protection, Relay, Sent, Session, Smtp,
 };
+use division_bell::domain::EmailAddress;
 use division_bell::domain::delivery::{Answer, Cause, Outcome, Reply, Stage};
-use division_bell::domain::{DeliveryId, EmailAddress};
 
 use crate::support::postfix::{PASSWORD, Postfix, USER};
 

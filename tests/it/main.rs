@@ -8,6 +8,7 @@ mod cli;
 mod crash;
 mod discord;
 mod flow;
+mod inbox;
 mod layers;
 mod lockfile;
 mod mail;

@@ -79,7 +79,7 @@ impl Letters {
     }
 
     /// What a delivery is called outside: whoever holds it can neither guess another's nor tell whose it is.
-    pub fn token(&self, delivery: DeliveryId) -> anyhow::Result<String> {
+    pub fn reference(&self, delivery: DeliveryId) -> anyhow::Result<String> {
         let address = self.bounce_address(delivery)?;
         let (_, token) = address
             .local()

@@ -3,6 +3,7 @@
 mod example;
 mod files;
 mod hostile;
+mod inbox;
 mod mistakes;
 mod rates;
 mod secrets;

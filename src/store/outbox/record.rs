@@ -184,7 +184,12 @@ impl Tx {
         self.free_untold(&threads, now).await
     }
 
-    async fn note_told(&mut self, finished: &[Finished], now: Moment) -> Result<(), StoreError> {
+    /// Whoever was told for the first time becomes notified; the ledger says so.
+    pub(in crate::store) async fn note_told(
+        &mut self,
+        finished: &[Finished],
+        now: Moment,
+    ) -> Result<(), StoreError> {
         #[derive(Serialize)]
         struct Told {
             id: i64,

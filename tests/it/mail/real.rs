@@ -216,53 +216,6 @@ async fn when_the_last_answer_is_late_the_letter_is_in_doubt_and_arrives_all_the
 }
 
 #[tokio::test]
-async fn a_letter_that_bounces_later_is_found_by_its_token() {
-    let postfix = Postfix::start();
-    for (recipient, from) in [
-        ("late-carl@parl.example", "bounces+42@parl.example"),
-        ("late-dora@parl.example", "bounces@parl.example"),
-    ] {
-        let mut session =
-            Outlet::Smtp(Smtp::new(relay(postfix.plain, Protection::Nothing)).unwrap()).open();
-        let sent = session.send(letter(from, &to(recipient)), None).await;
-        assert_eq!(sent.outcome, Outcome::Accepted);
-        session.close().await;
-    }
-    postfix.letters("bounces", 2).await;
-    let whose = |address: &str| {
-        let (token, _) = address.strip_prefix("bounces+")?.split_once('@')?;
-        token.parse().ok().map(DeliveryId)
-    };
-    let inbox = Inbox::new(postfix.maildir("bounces"));
-    let arrived = inbox.read(10, whose).unwrap();
-    assert_eq!(arrived.len(), 2);
-    let bounces: Vec<&Incoming> = arrived
-        .iter()
-        .map(|one| &one.says)
-        .filter(|says| matches!(says, Incoming::Bounce { .. }))
-        .collect();
-    let [
-        Incoming::Bounce {
-            delivery,
-            verdict,
-            recipients,
-        },
-    ] = bounces[..]
-    else {
-        panic!("{arrived:?}");
-    };
-    assert_eq!((*delivery, *verdict), (DeliveryId(42), Verdict::Failed));
-    assert_eq!(recipients[0].status, Some((5, 1, 1)));
-    assert!(!format!("{recipients:?}").contains("invalid"));
-    // The other carries no token: it is counted, and says nothing about a letter.
-    assert!(arrived.iter().any(|one| one.says == Incoming::AutoReply));
-    for one in &arrived {
-        inbox.keep(one).unwrap();
-    }
-    assert_eq!(inbox.read(10, whose).unwrap(), []);
-}
-
-#[tokio::test]
 async fn three_hundred_letters_in_groups_arrive_once_each_byte_for_byte_and_the_refused_ones_do_not()
  {
     let postfix = Postfix::start();

@@ -2,7 +2,7 @@
 
 use division_bell::domain::campaign::CampaignState::{Running, Stopped};
 use division_bell::domain::case::ClosedAs;
-use division_bell::domain::delivery::Outcome;
+use division_bell::domain::delivery::{Outcome, Verdict};
 use division_bell::domain::evidence::{Grade, Standing};
 use division_bell::domain::finding::{Category, Reject, RejectReason};
 use division_bell::domain::incident::IncidentState;
@@ -58,9 +58,10 @@ async fn a_case_is_told_as_it_stood_however_it_went_on() {
         let delivery = tx.stories(cases[1]).await.unwrap()[0].id;
         let bounce = Bounce {
             delivery,
-            action: "failed".to_owned(),
+            verdict: Verdict::Failed,
             status: None,
             reply: None,
+            why: "bad_address",
         };
         tx.bounce(&bounce, at(21)).await.unwrap();
         tx.open_tasks(&[(cases[1], TaskKind::Reach, "bounced", None)], at(21))
@@ -220,9 +221,10 @@ async fn letters_are_counted_as_they_stood() {
         let mut tx = bed.tx().await;
         let bounce = Bounce {
             delivery: claims[0].delivery.id,
-            action: "failed".to_owned(),
+            verdict: Verdict::Failed,
             status: None,
             reply: None,
+            why: "bad_address",
         };
         tx.bounce(&bounce, at(6)).await.unwrap();
         tx.commit().await.unwrap();

@@ -5,21 +5,11 @@ use division_bell::domain::delivery::{Outcome, Stage};
 use division_bell::domain::notice::NoticeKind;
 use division_bell::domain::{DeliveryId, Moment};
 use division_bell::store::{
-    Bounce, DeliveryDraft, DeliveryStory, Recovered, StoreError, TemplateId, ThreadState,
-    Undelivered,
+    DeliveryDraft, DeliveryStory, Recovered, StoreError, TemplateId, ThreadState, Undelivered,
 };
 
 use super::bed::{Claim, accepted, at, claim_in, ended, mail, unclaim_in};
-use super::{Bed, both};
-
-fn bounce(claim: &Claim, action: &str) -> Bounce {
-    Bounce {
-        delivery: claim.delivery.id,
-        action: action.to_owned(),
-        status: Some("5.1.1".to_owned()),
-        reply: Some("no such user".to_owned()),
-    }
-}
+use super::both;
 
 /// Start, end, outcome, stage, code and reply of an attempt.
 type Tried<'a> = (
@@ -47,13 +37,6 @@ fn tried(story: &DeliveryStory) -> Vec<Tried<'_>> {
             )
         })
         .collect()
-}
-
-async fn bounced(bed: &Bed, bounce: &Bounce, hour: i64) -> Option<i64> {
-    let mut tx = bed.tx().await;
-    let thread = tx.bounce(bounce, at(hour)).await.unwrap();
-    tx.commit().await.unwrap();
-    thread
 }
 
 #[tokio::test]
@@ -588,87 +571,6 @@ async fn a_letter_that_cannot_be_written_stops_and_says_why() {
             [(at(4), Some(at(4)), Some("not_started"), None, None, why)]
         );
         assert_eq!(bed.case(cases[0]).await.state, CaseState::Open);
-    })
-    .await;
-}
-
-#[tokio::test]
-async fn a_bounce_takes_the_notice_back_once() {
-    both(async |bed| {
-        let (_, cases) = bed.running(2).await;
-        let claims = bed.claim(2, at(3)).await;
-        let finished: Vec<_> = claims.iter().map(|claim| accepted(claim, at(3))).collect();
-        bed.record(&finished, at(3)).await;
-        let thread = claims[0].delivery.thread;
-        assert_eq!(bounced(&bed, &bounce(&claims[0], "delayed"), 4).await, None);
-        assert_eq!(bed.states().await, "accepted 2");
-        assert_eq!(
-            bounced(&bed, &bounce(&claims[0], "failed"), 5).await,
-            Some(thread)
-        );
-        let row = bed
-            .read()
-            .await
-            .cases_of(&[thread])
-            .await
-            .unwrap()
-            .remove(0);
-        assert_eq!(
-            (row.state, row.deadline_at),
-            (CaseState::Open, Some(at(240)))
-        );
-        assert_eq!(
-            bed.acts(row.id).await,
-            ["case.opened", "case.due", "case.notified", "case.bounced"]
-        );
-        assert_eq!(bed.states().await, "accepted 1, bounced 1");
-        // The same report read again is kept, and changes nothing more.
-        assert_eq!(bounced(&bed, &bounce(&claims[0], "failed"), 6).await, None);
-        assert_eq!(bed.acts(row.id).await.len(), 4);
-        assert_eq!(bed.count("SELECT COUNT(*) FROM bounces").await, 3);
-        // A report that could not be read counts as a failure.
-        let unparsed = Bounce {
-            status: None,
-            reply: None,
-            ..bounce(&claims[1], "unparsed")
-        };
-        assert_eq!(
-            bounced(&bed, &unparsed, 7).await,
-            Some(claims[1].delivery.thread)
-        );
-        assert!(
-            bed.read()
-                .await
-                .open_cases_of(&[thread, claims[1].delivery.thread])
-                .await
-                .unwrap()
-                .len()
-                == cases.len()
-        );
-    })
-    .await;
-}
-
-#[tokio::test]
-async fn thanks_that_bounce_take_no_notice_back() {
-    both(async |bed| {
-        let (campaign, cases) = bed.told(1).await;
-        let mut tx = bed.tx().await;
-        let threads = tx
-            .threads(campaign.id, ThreadState::Running, 0, 9)
-            .await
-            .unwrap();
-        let done = bed.letters(&mut tx, &threads, NoticeKind::Done).await;
-        tx.queue(&done, at(2)).await.unwrap();
-        tx.commit().await.unwrap();
-        let claim = bed.claim(1, at(4)).await.remove(0);
-        bed.record(&[accepted(&claim, at(4))], at(4)).await;
-        assert_eq!(bounced(&bed, &bounce(&claim, "failed"), 5).await, None);
-        assert_eq!(
-            bed.case(cases[0]).await.state,
-            CaseState::Notified { at: at(3) }
-        );
-        assert_eq!(bed.states().await, "accepted 1, bounced 1");
     })
     .await;
 }

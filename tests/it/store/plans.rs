@@ -63,7 +63,7 @@ const LOOKS_THROUGH: &[(&str, &str)] = &[
     ),
     ("FROM ways_left_out", "a few decisions a year"),
     ("FROM templates WHERE kept_at", "a few texts"),
-    ("WITH tried AS", "a report is about all letters"),
+    ("WITH back AS", "a report is about all letters"),
     ("FROM tasks WHERE opened_at", "a report is about all tasks"),
     (
         "FROM persons p WHERE p.left_at IS NULL AND EXISTS",

@@ -1,6 +1,7 @@
 //! Texts that hurt: quotes, signs of SQL and JSON, control characters, scripts of all kinds. What goes in comes out.
 
 use division_bell::domain::PersonName;
+use division_bell::domain::delivery::Verdict;
 use division_bell::domain::finding::Severity;
 use division_bell::domain::identity::{Key, KeyKind, LookupKind};
 use division_bell::domain::person::DirectoryEntry;
@@ -210,9 +211,10 @@ async fn campaigns_and_letters_may_hold_any_text() {
             tx.record(&[finished], at(2)).await.unwrap();
             let bounce = Bounce {
                 delivery: claim.delivery.id,
-                action: "failed".to_owned(),
+                verdict: Verdict::Failed,
                 status: Some((*text).to_owned()),
                 reply: Some((*text).to_owned()),
+                why: "bad_address",
             };
             tx.bounce(&bounce, at(3)).await.unwrap();
         }

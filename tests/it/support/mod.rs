@@ -7,6 +7,7 @@ pub mod catcher;
 pub mod child;
 pub mod discord;
 pub mod disk;
+pub mod dovecot;
 pub mod flow;
 pub mod gateway;
 pub mod postfix;

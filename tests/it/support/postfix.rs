@@ -2,8 +2,8 @@
 //!
 //! `r450-4.2.1-anna@` is refused like that at RCPT, `t451-4.3.0-…@` at DATA, `d554-5.7.1-…@` after the dot, and
 //! `x450-4.2.1-rate.limit-…@` at RCPT in these words; a sender `s550-5.7.60-…@` is refused at MAIL by the door `senders`.
-//! `late-…@` is accepted and bounces, `full-…@` is accepted and deferred; all others end in the Maildir `other`, `bounces`
-//! and `bounces+…` in `bounces`.
+//! `late-…@` is accepted and bounces, `full-…@` is accepted and deferred, `hop-…@` is accepted and goes to hop.example,
+//! wherever a test's own lines send that; all others end in the Maildir `other`, `bounces` and `bounces+…` in `bounces`.
 
 use std::collections::HashSet;
 use std::io::{BufRead, BufReader, Write};
@@ -46,12 +46,17 @@ pub struct Postfix {
 impl Postfix {
     /// Starts one; about half a second.
     pub fn start() -> Self {
+        Self::with("", "")
+    }
+
+    /// Starts one with further lines of main.cf, which go before those that it has, and of master.cf.
+    pub fn with(main: &str, master: &str) -> Self {
         let (place, guard) = Place::guarded("q/pid/master.pid", "TERM");
         let dir = place.path();
-        prepare(dir);
+        prepare(dir, main);
         for _ in 0..3 {
             let ports: [u16; 10] = free_ports();
-            std::fs::write(dir.join("etc/master.cf"), master_cf(ports)).unwrap();
+            std::fs::write(dir.join("etc/master.cf"), master_cf(ports) + master).unwrap();
             let [
                 submission,
                 smtps,
@@ -170,7 +175,7 @@ fn greylist(mut stream: &TcpStream, known: &mut HashSet<String>) -> std::io::Res
     Ok(())
 }
 
-fn prepare(dir: &Path) {
+fn prepare(dir: &Path, main: &str) {
     for sub in ["etc/sasl", "q", "data", "mail"] {
         std::fs::create_dir_all(dir.join(sub)).unwrap();
     }
@@ -179,7 +184,8 @@ fn prepare(dir: &Path) {
     std::fs::set_permissions(dir.join("data"), PermissionsExt::from_mode(0o700)).unwrap();
     chown(dir.join("mail"), Some(8), Some(8)).unwrap();
     let shown = dir.to_str().unwrap();
-    std::fs::write(dir.join("etc/main.cf"), MAIN_CF.replace("DIR", shown)).unwrap();
+    let main = format!("{MAIN_CF}{main}").replace("DIR", shown);
+    std::fs::write(dir.join("etc/main.cf"), main).unwrap();
     for (name, map) in MAPS {
         std::fs::write(dir.join("etc").join(name), map).unwrap();
     }
@@ -205,7 +211,7 @@ fn prepare(dir: &Path) {
 }
 
 /// Backdated, so that they are valid for processes whose clock was moved. The server's is not the authority.
-const CERTIFICATES: &str = r#"
+pub(super) const CERTIFICATES: &str = r#"
 ca() { faketime -f '@2020-01-01 00:00:00' openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 9000 -subj "/CN=$1" \
   -addext basicConstraints=critical,CA:TRUE -addext keyUsage=critical,keyCertSign,cRLSign -keyout "$1.key" -out "$1.pem"; }
 ca ca
@@ -283,6 +289,7 @@ const MAPS: [(&str, &str); 7] = [
         "valias",
         r"/^late-(.*)@parl\.example$/ $1@bounce.invalid
 /^full-(.*)@parl\.example$/ $1@full.invalid
+/^hop-(.*)@parl\.example$/ $1@hop.example
 ",
     ),
     (

@@ -1,0 +1,10 @@
+-- What came back to the bounce address, one row a mail: it counts once, however often it is read.
+
+CREATE TABLE returned_mails (
+    id INTEGER PRIMARY KEY,
+    digest TEXT NOT NULL UNIQUE,          -- of a report: delivery, Message-ID and what it says; of all else: its bytes
+    read_at INTEGER NOT NULL,
+    kind TEXT NOT NULL,                   -- failed, unparsed, delayed, progress, out_of_office, auto_reply, challenge, reply, spam, forged, other
+    delivery_id INTEGER REFERENCES deliveries (id) -- the letter that it is about
+) STRICT;
+CREATE INDEX returned_mails_read ON returned_mails (read_at);
