@@ -74,8 +74,12 @@ pub enum Command {
     Campaign(Campaign),
     /// Queue what is due: first notices of approved campaigns, reminders. `serve` does this by itself
     Notify,
-    /// Send what is queued and due, in one pass. `serve` does this by itself
-    Deliver,
+    /// Send what is queued and due, and wait for what is due within the hour. `serve` does this by itself
+    Deliver {
+        /// One pass: send what may go now, and leave the rest.
+        #[arg(long)]
+        once: bool,
+    },
     /// Send the texts that are queued and due, in one pass. `serve` does this by itself, after mail
     Text,
     /// Print the letters that wait for the internal post, by building, each with its tick sheet

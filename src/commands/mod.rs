@@ -4,6 +4,7 @@ mod alarms;
 mod campaign;
 mod case;
 mod check;
+mod deliver;
 mod delivery;
 mod inbox;
 mod incident;
@@ -194,10 +195,7 @@ async fn with_app(cli: &Cli, app: &Shared) -> anyhow::Result<Said> {
                 .any(|waiting| matches!(waiting.why, NotCleared::NotAnnounced(_)));
             Ok(Said::both(&queued)?.look_if(unannounced || !queued.void.is_empty()))
         }
-        Command::Deliver => {
-            let delivered = steps::deliver::deliver(app, &steps::deliver::never()).await?;
-            Ok(Said::both(&delivered)?.look_if(delivered.held.is_some() || delivered.stopped > 0))
-        }
+        Command::Deliver { once } => deliver::run(app, *once).await,
         Command::Text => {
             ensure!(
                 app.gateway.is_some(),

@@ -55,6 +55,22 @@ pub struct Waiting {
     pub from: Moment,
 }
 
+impl Delivered {
+    /// Adds what a further pass came to; what waits, and why, is as the last one says.
+    pub fn add(&mut self, pass: Self) {
+        self.accepted += pass.accepted;
+        self.deferred += pass.deferred;
+        self.refused += pass.refused;
+        self.in_doubt += pass.in_doubt;
+        self.stopped += pass.stopped;
+        self.recovered.in_doubt += pass.recovered.in_doubt;
+        self.recovered.stopped += pass.recovered.stopped;
+        self.recovered.unharmed += pass.recovered.unharmed;
+        self.waiting = pass.waiting;
+        self.held = pass.held;
+    }
+}
+
 impl std::fmt::Display for Delivered {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(
@@ -103,17 +119,28 @@ pub async fn deliver(app: &Shared, stopping: &Stopping) -> anyhow::Result<Delive
         return Ok(delivered);
     }
     if let Some(held) = relay_hold(app).await? {
+        app.alarms.raise(RELAY, &held).await;
         delivered.held = Some(held);
         return Ok(delivered);
     }
     let standing = standing(app).await?;
     if let Some((until, why)) = standing.rests_until(app.clock.now()) {
-        delivered.held = Some(format!("{why}; it is asked again at {until}"));
+        let held = format!("{why}; it is asked again at {until}");
+        if standing.away_since().is_some() {
+            app.alarms.raise(RELAY, &held).await;
+        }
+        delivered.held = Some(held);
         return Ok(delivered);
     }
     let mut pass = Pass::new(app, delivered, standing);
     let result = pass.run(stopping).await;
     pass.end().await;
+    // Outside of any transaction: what is told is written down as well.
+    match &pass.alarm {
+        Some(what) => app.alarms.raise(RELAY, what).await,
+        None if pass.delivered.accepted > 0 => app.alarms.clear(RELAY).await,
+        None => {}
+    }
     result?;
     Ok(pass.delivered)
 }

@@ -13,6 +13,7 @@ mod layers;
 mod lockfile;
 mod mail;
 mod migrations;
+mod operations;
 mod outage;
 mod rates;
 mod report;

@@ -42,6 +42,8 @@ const REST: TimeDelta = TimeDelta::seconds(90);
 pub(super) struct Pass {
     app: Shared,
     pub(super) delivered: Delivered,
+    /// What an operator has to hear about the relay.
+    pub(super) alarm: Option<String>,
     crew: Option<Crew>,
     writing: Writing,
     written: mpsc::UnboundedReceiver<Written>,
@@ -70,6 +72,7 @@ impl Pass {
             renewed_at: app.clock.now(),
             app: Shared::clone(app),
             delivered,
+            alarm: None,
             crew: None,
             writing,
             written,
@@ -220,6 +223,11 @@ impl Pass {
             return self.hold_relay(tx, &what, self.app.clock.now()).await;
         }
         self.halt();
+        // To be asked to slow down is nothing that an operator has to mend.
+        if sent.outcome == Outcome::DeferRelay {
+            self.alarm
+                .get_or_insert_with(|| format!("letters wait for the relay: {what}"));
+        }
         tracing::warn!(
             relay.outcome = sent.outcome.word(),
             "letters wait for the relay: {what}"
@@ -267,6 +275,9 @@ impl Pass {
         {
             tracing::error!("the relay refuses us and is held until an operator acts: {what}");
         }
+        self.alarm = Some(format!(
+            "the relay refuses us: {what}; once that is mended: bell hold list"
+        ));
         self.delivered.held.get_or_insert_with(|| what.to_owned());
         Ok(())
     }
@@ -277,6 +288,10 @@ impl Pass {
         let mut told = false;
         loop {
             let error = match self.round(bar).await {
+                Ok(()) if told => {
+                    self.app.alarms.clear("database").await;
+                    return Ok(());
+                }
                 Ok(()) => return Ok(()),
                 Err(error) => error,
             };
@@ -286,11 +301,9 @@ impl Pass {
             if !is_passing || *stopping.borrow() {
                 return Err(error);
             }
-            if !std::mem::replace(&mut told, true) {
-                tracing::error!(
-                    "the database is away; what was sent is recorded when it is back: {error:#}"
-                );
-            }
+            told = true;
+            let text = format!("what was sent is recorded when it is back: {error:#}");
+            self.app.alarms.raise("database", &text).await;
             tokio::time::sleep(Duration::from_secs(1)).await;
         }
     }

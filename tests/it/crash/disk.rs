@@ -71,7 +71,7 @@ async fn a_disk_that_is_full_while_letters_go_out_stops_them_and_loses_none() {
     let mut bell = bell_with(None, sink.relay(16)).await;
     found(&bell, people).await;
     bell.campaign().await;
-    move_to(&mut bell, &disk, 150).await;
+    move_to(&mut bell, &disk, 1500).await;
     let mut running = Start::new(&bell, &["deliver"]).run();
     says_that_the_disk_is_full(&mut running).await;
     assert!((1..people).contains(&sink.count()), "{}", sink.count());
