@@ -4,7 +4,7 @@ use chrono::TimeDelta;
 use division_bell::domain::Moment;
 use division_bell::serve;
 
-use crate::support::flow::{Bell, Setup, databases, five};
+use crate::support::flow::{ALWAYS, Bell, Setup, databases, five};
 use crate::support::sink::{At, No, Sink};
 
 /// The steps that letters depend on.
@@ -15,6 +15,8 @@ async fn campaign(store: Option<String>, sink: &Sink) -> Bell {
     let bell = Bell::with(Setup {
         store,
         relay: sink.relay(16),
+        // The timetable is looked at, and not the nights that put it off.
+        more: ALWAYS.to_owned(),
         ..Setup::default()
     })
     .await;

@@ -139,7 +139,7 @@ async fn a_plan_counts_what_has_left_and_what_is_queued_already() {
 #[tokio::test]
 async fn people_are_told_in_waves_that_the_help_desk_bears() {
     let setup = Setup {
-        more: "[campaign]\nhelpdesk_contacts_per_hour = 1\nexpected_contacts_percent = 5\n"
+        more: "[campaign]\nannounce_lead = \"0 s\"\nhelpdesk_contacts_per_hour = 1\nexpected_contacts_percent = 5\n"
             .to_owned(),
         ..Setup::default()
     };

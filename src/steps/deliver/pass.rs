@@ -30,7 +30,7 @@ const LEASE: TimeDelta = TimeDelta::minutes(15);
 const AHEAD: usize = 512;
 
 /// A round commits when so many letters wait for it, or half the doubt window if that is less.
-const ROUND: usize = 32;
+const ROUND: usize = 128;
 
 /// What waits for a round waits no longer than this.
 const PATIENCE: Duration = Duration::from_millis(2);
@@ -576,6 +576,7 @@ impl Pass {
         let mut tx = self.app.store.begin().await?;
         tx.stop_delivery(
             delivery.id,
+            &self.app.worker,
             "the letter cannot be written as it was queued",
             now,
         )

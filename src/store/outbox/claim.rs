@@ -261,15 +261,16 @@ impl Tx {
             .await
     }
 
-    /// Stops a leased delivery of which no byte has gone out: its letter cannot be written. The story says why.
+    /// Stops a delivery of ours of which no byte has gone out: its letter cannot be written. The story says why.
     pub async fn stop_delivery(
         &mut self,
         id: DeliveryId,
+        by: &str,
         why: &str,
         now: Moment,
     ) -> Result<(), StoreError> {
-        let changed = on!(self, db => sqlx::query("UPDATE deliveries SET state = 'stopped', ended_at = $2, lease_until = NULL, lease_by = NULL WHERE id = $1 AND state = 'leased'")
-            .bind(id.0).bind(now.micros()).execute(db).await.map(|done| done.rows_affected()))?;
+        let changed = on!(self, db => sqlx::query("UPDATE deliveries SET state = 'stopped', ended_at = $2, lease_until = NULL, lease_by = NULL WHERE id = $1 AND state = 'leased' AND lease_by = $3")
+            .bind(id.0).bind(now.micros()).bind(by).execute(db).await.map(|done| done.rows_affected()))?;
         expect_one(changed, "deliveries", id.0)?;
         on!(self, db => sqlx::query("INSERT INTO attempts (delivery_id, started_at, ended_at, outcome, reply) VALUES ($1, $2, $2, 'not_started', $3)")
             .bind(id.0).bind(now.micros()).bind(why).execute(db).await.map(|_| ()))?;

@@ -158,7 +158,7 @@ async fn a_text_is_claimed_by_no_mail_and_recorded_like_one() {
         let texts = claim(&bed, 4).await;
         assert_eq!(texts.len(), 2);
         assert_eq!(texts[0].to, Mobile::parse("+447700900123").unwrap());
-        assert_eq!((texts[0].attempts, texts[0].possible_duplicate), (1, false));
+        assert_eq!((texts[0].attempts, texts[0].possible_duplicate), (0, false));
         assert_eq!(claim(&bed, 4).await, [], "nobody has it twice");
         bed.record(
             &[

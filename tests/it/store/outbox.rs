@@ -516,7 +516,7 @@ async fn a_worker_that_was_taken_for_dead_cannot_speak_for_the_next() {
         unclaim_in(&mut tx, std::slice::from_ref(&dead), at(6), at(6)).await;
         tx.commit().await.unwrap();
         let mut tx = bed.tx().await;
-        let lost = tx.stop_delivery(dead.delivery.id, "x", at(6)).await;
+        let lost = tx.stop_delivery(dead.delivery.id, "worker-2", "x", at(6)).await;
         assert!(matches!(lost, Err(StoreError::Lost { .. })), "{lost:?}");
         tx.rollback().await.unwrap();
         assert_eq!(bed.states().await, "leased 1");
@@ -559,7 +559,7 @@ async fn a_letter_that_cannot_be_written_stops_and_says_why() {
         let (_, cases) = bed.running(1).await;
         let mut tx = bed.tx().await;
         let leased = tx.claim(1, "w", at(9), at(3)).await.unwrap().remove(0);
-        tx.stop_delivery(leased.id, "the letter cannot be written", at(4))
+        tx.stop_delivery(leased.id, "w", "the letter cannot be written", at(4))
             .await
             .unwrap();
         tx.commit().await.unwrap();
@@ -729,6 +729,43 @@ async fn what_changed_since_it_was_leased_is_not_begun() {
         tx.give_back(&given, "w", at(3)).await.unwrap();
         tx.commit().await.unwrap();
         assert_eq!(bed.states().await, "paused 2");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_the_relay_refused_for_its_own_reasons_is_queued_again_and_its_work_is_done() {
+    both(async |bed| {
+        use division_bell::store::TaskKind;
+        let (_, cases) = bed.running(2).await;
+        let claims = bed.claim(2, at(3)).await;
+        let refused: Vec<_> = claims
+            .iter()
+            .map(|claim| ended(claim, Outcome::FailRecipient, Undelivered::Refused, at(3)))
+            .collect();
+        bed.record(&refused, at(3)).await;
+        let mut tx = bed.tx().await;
+        let work: Vec<_> = cases
+            .iter()
+            .map(|id| (*id, TaskKind::Reach, "refused", None))
+            .collect();
+        tx.open_tasks(&work, at(3)).await.unwrap();
+        let all = [claims[0].delivery.id, claims[1].delivery.id, DeliveryId(99)];
+        assert_eq!(tx.unrefuse(&all, at(4)).await.unwrap(), 2);
+        assert_eq!(tx.unrefuse(&all, at(4)).await.unwrap(), 0);
+        assert_eq!(tx.unrefuse(&[], at(4)).await.unwrap(), 0);
+        tx.commit().await.unwrap();
+        assert_eq!(bed.states().await, "queued 2");
+        assert_eq!(bed.case(cases[0]).await.not_reached, None);
+        assert_eq!(
+            bed.count("SELECT COUNT(*) FROM tasks WHERE done_at IS NULL")
+                .await,
+            0
+        );
+        assert_eq!(
+            bed.acts(cases[1]).await.last().map(String::as_str),
+            Some("case.reachable")
+        );
     })
     .await;
 }

@@ -635,8 +635,7 @@ bounce_domain = "parl.example"
 [mail.inbox]
 maildir = "{maildir}"
 
-[campaign]
-announce_lead = "0 s"
+{campaign}
 
 [[operator]]
 name = "ann"
@@ -650,6 +649,12 @@ roles = ["approver"]
 "#,
         relay = setup.relay,
         more = setup.more,
+        // A test with its own section says all of it.
+        campaign = if setup.more.contains("[campaign]") {
+            ""
+        } else {
+            "[campaign]\nannounce_lead = \"0 s\""
+        },
     )
 }
 
