@@ -64,6 +64,15 @@ const LOOKS_THROUGH: &[(&str, &str)] = &[
     ("FROM templates WHERE kept_at", "a few texts"),
     ("WITH tried AS", "a report is about all letters"),
     ("FROM tasks WHERE opened_at", "a report is about all tasks"),
+    ("FROM alarms WHERE cleared_at IS NULL ORDER", "a few alarms"),
+    (
+        "FROM tasks k JOIN cases c ON c.id = k.case_id AND c.state = 'notified'",
+        "open work only, by its own index",
+    ),
+    (
+        "UPDATE tasks SET done_at = $2, done_by = 'bell' WHERE kind = 'reach'",
+        "once after an outage, and only if the look before it found something",
+    ),
 ];
 
 /// A statement as it stands in the source, and the columns of its set if it is about one.
