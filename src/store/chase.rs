@@ -28,12 +28,13 @@ impl Tx {
         limit: i64,
         now: Moment,
     ) -> Result<Vec<LateThread>, StoreError> {
-        // Two looks at what is on its way, because each has an index of its own; both are empty most of the time.
+        // Two looks at what is on its way, because each has an index of its own; both are empty most of the time. CROSS JOIN
+        // keeps SQLite to this order.
         let rows: Vec<(i64, i64, Option<i64>)> = on!(self, db => sqlx::query_as(
             "SELECT DISTINCT t.id, t.first_at, t.deadline_at
              FROM (SELECT thread_id, kind FROM deliveries WHERE state = 'queued' UNION ALL SELECT thread_id, kind FROM deliveries WHERE state = 'leased') x
-             JOIN threads t ON t.id = x.thread_id AND t.kind = x.kind AND t.state = 'running'
-             WHERE t.id > $1 AND t.first_at <= $2 AND ($2 - t.first_at >= $3 OR ($2 - t.first_at) * $4 >= t.deadline_at - t.first_at)
+             CROSS JOIN threads t
+             WHERE t.id = x.thread_id AND t.kind = x.kind AND t.state = 'running' AND t.id > $1 AND t.first_at <= $2 AND ($2 - t.first_at >= $3 OR ($2 - t.first_at) * $4 >= t.deadline_at - t.first_at)
                  AND EXISTS (SELECT 1 FROM cases c WHERE c.thread_id = t.id AND c.state = 'open' AND COALESCE(c.exempt_until, 0) <= $2
                      AND NOT EXISTS (SELECT 1 FROM tasks k WHERE k.case_id = c.id AND k.kind = 'reach' AND k.done_at IS NULL))
              ORDER BY t.id LIMIT $5",
@@ -59,7 +60,7 @@ impl Tx {
     /// Ends the work of reaching people whose notice was late and has been taken after all; gives how much of it there was.
     pub async fn end_needless_chases(&mut self, now: Moment) -> Result<u64, StoreError> {
         Ok(on!(self, db => sqlx::query(
-            "UPDATE tasks SET done_at = $2, done_by = 'bell' WHERE kind = 'reach' AND reason = $1 AND done_at IS NULL AND case_id IN (SELECT id FROM cases WHERE state = 'notified')",
+            "UPDATE tasks SET done_at = $2, done_by = 'bell' WHERE kind = 'reach' AND reason = $1 AND done_at IS NULL AND EXISTS (SELECT 1 FROM cases c WHERE c.id = tasks.case_id AND c.state = 'notified')",
         ).bind(LATE).bind(now.micros()).execute(db).await.map(|done| done.rows_affected()))?)
     }
 }

@@ -1,7 +1,10 @@
 //! Doubts that a human being decides: a letter that was in doubt twice, and is sent by itself no more.
 
-use super::{StoreError, Tx, expect_one, ids, on, on_set};
-use crate::domain::{DeliveryId, Moment};
+use super::outbox::{Finished, Undelivered};
+use super::{StoreError, Tx, expect_one, on, strange};
+use crate::domain::delivery::{Cause, Outcome, Stage};
+use crate::domain::notice::NoticeKind;
+use crate::domain::{AttemptId, DeliveryId, Moment};
 
 /// What a human being says of a letter in doubt.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -55,7 +58,6 @@ impl Tx {
         Ok(())
     }
 
-    /// Whoever was told by it for the first time becomes notified.
     async fn note_arrived(
         &mut self,
         id: DeliveryId,
@@ -63,17 +65,21 @@ impl Tx {
         now: Moment,
     ) -> Result<(), StoreError> {
         let (kind,): (String,) = on!(self, db => sqlx::query_as("SELECT kind FROM deliveries WHERE id = $1").bind(id.0).fetch_one(db).await)?;
-        if !kind.starts_with("notice.") || kind == "notice.done" {
-            return Ok(());
-        }
-        let detail = format!("{{\"kind\":\"{kind}\",\"delivery\":{id}}}");
-        on_set!(
-            self, &ids([thread]), [id bigint],
-            "INSERT INTO ledger (at, actor, act, case_id, effective_at, detail) SELECT $2, 'bell', 'case.notified', c.id, $2, $3 FROM d JOIN cases c ON c.thread_id = d.id AND c.state = 'open'",
-            sqlx::query, |query, db| query.bind(now.micros()).bind(&detail).execute(db).await.map(|_| ())
-        )?;
-        on!(self, db => sqlx::query("UPDATE cases SET state = 'notified', notice_at = COALESCE(notice_at, $2), not_reached = NULL WHERE thread_id = $1 AND state = 'open'")
-            .bind(thread).bind(now.micros()).execute(db).await.map(|_| ()))?;
-        Ok(())
+        let arrived = Finished {
+            delivery: id,
+            thread,
+            kind: NoticeKind::from_word(&kind)
+                .ok_or_else(|| strange("deliveries", "kind", id.0))?,
+            attempt: AttemptId(0),
+            started_at: now,
+            ended_at: now,
+            outcome: Outcome::Accepted,
+            stage: Stage::Dot,
+            cause: Cause::Accepted,
+            code: None,
+            reply: None,
+            then: Undelivered::No,
+        };
+        self.note_told(&[arrived], now).await
     }
 }

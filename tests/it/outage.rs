@@ -162,7 +162,6 @@ async fn a_relay_that_hangs_up_for_five_days_expires_nobody() {
 }
 
 #[tokio::test]
-#[ignore = "the relay is asked each minute so far: deliver has to leave it alone for longer and longer"]
 async fn a_relay_that_is_away_is_asked_at_a_decent_interval() {
     let sink = Sink::start();
     sink.be_deaf(true);

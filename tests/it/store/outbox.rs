@@ -458,8 +458,8 @@ async fn what_was_in_flight_is_in_doubt_once_and_then_a_human_beings_decision() 
         assert_eq!(
             told,
             [
-                "{\"in_doubt\":1,\"stopped\":0}",
-                "{\"in_doubt\":0,\"stopped\":1}"
+                "{\"in_doubt\":1,\"stopped\":0,\"unharmed\":0}",
+                "{\"in_doubt\":0,\"stopped\":1,\"unharmed\":0}"
             ]
         );
     })
@@ -634,7 +634,7 @@ async fn a_queue_that_is_rolled_back_was_never_queued() {
         tx.commit().await.unwrap();
         let mut tx = bed.tx().await;
         assert_eq!(claim_in(&mut tx, 9, "one", at(9), at(3)).await.len(), 2);
-        drop(tx);
+        tx.rollback().await.unwrap();
         assert_eq!(bed.states().await, "queued 2");
         assert_eq!(bed.count("SELECT COUNT(*) FROM attempts").await, 0);
         assert_eq!(bed.claim(9, at(3)).await.len(), 2);

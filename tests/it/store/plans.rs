@@ -69,6 +69,15 @@ const LOOKS_THROUGH: &[(&str, &str)] = &[
         "FROM persons p WHERE p.left_at IS NULL AND EXISTS",
         "a staff-wide notice is about everybody",
     ),
+    ("FROM alarms WHERE cleared_at IS NULL ORDER", "a few alarms"),
+    (
+        "FROM tasks k JOIN cases c ON c.id = k.case_id AND c.state = 'notified'",
+        "open work only, by its own index",
+    ),
+    (
+        "UPDATE tasks SET done_at = $2, done_by = 'bell' WHERE kind = 'reach'",
+        "once after an outage, and only if the look before it found something",
+    ),
 ];
 
 /// A statement as it stands in the source, and the columns of its set if it is about one.
