@@ -1,10 +1,14 @@
 //! Every command and flag of `bell`; no behaviour.
 
+mod access;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::domain::{CampaignId, CaseId, DeliveryId, IncidentId, Moment};
+
+pub use access::Access;
 
 /// After an attack on passwords: tells each person concerned, and keeps at it until the directory itself proves the reset.
 ///
@@ -110,6 +114,9 @@ pub enum Command {
     /// Incidents: what staff and public are told about
     #[command(subcommand)]
     Incident(Incident),
+    /// A service is cut or back: what staff are told, on channels that still reach them
+    #[command(subcommand)]
+    Access(Access),
     /// Bring the status posts up to date. `serve` does this by itself
     Announce,
     /// The compliance report

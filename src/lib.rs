@@ -32,8 +32,9 @@
 //! through a gateway, [`steps::letters`] through the internal post, and last comes a human being.
 //!
 //! [`steps::confirm`] reads what the [`directory`] says and closes the cases it proves; a later audit that still finds the
-//! account opens a successor. [`steps::announce`] keeps one status post true. [`steps::report`] folds the ledger into the
-//! figures as of any moment. `bell serve` ([`serve`]) does all of it by the [`schedule`].
+//! account opens a successor. [`steps::announce`] keeps one status post true; [`desk::access`] writes what staff read when a
+//! service is cut, for channels that still reach them. [`steps::report`] folds the ledger into the figures as of any moment.
+//! `bell serve` ([`serve`]) does all of it by the [`schedule`].
 
 pub mod app;
 pub mod audit;

@@ -1,5 +1,6 @@
 //! What each command does: builds the app, calls a step or the desk, and answers in words or JSON.
 
+mod access;
 mod alarms;
 mod campaign;
 mod case;
@@ -25,6 +26,7 @@ use crate::channels::InboxError;
 use crate::cli::{Cli, Command, Intake, Ledger, Messages};
 use crate::clock::Clock;
 use crate::config::{Config, ConfigErrors, EXAMPLE};
+use crate::desk::access::Refused;
 use crate::domain::campaign::NotCleared;
 use crate::store::StoreError;
 use crate::{demo, logging, serve, steps};
@@ -113,7 +115,10 @@ fn print(text: &str) {
 
 fn code_of(error: &anyhow::Error) -> u8 {
     for cause in error.chain() {
-        if cause.is::<ConfigErrors>() || cause.is::<serve::BadSchedules>() || cause.is::<Misused>()
+        if cause.is::<ConfigErrors>()
+            || cause.is::<serve::BadSchedules>()
+            || cause.is::<Misused>()
+            || cause.is::<Refused>()
         {
             return WRONG;
         }
@@ -223,6 +228,7 @@ async fn with_app(cli: &Cli, app: &Shared) -> anyhow::Result<Said> {
         Command::Tasks => case::tasks(app).await,
         Command::Alarms => alarms::run(app).await,
         Command::Incident(command) => incident::run(cli, app, command).await,
+        Command::Access(command) => access::run(cli, app, command).await,
         Command::Announce => {
             ensure!(
                 app.status.is_some(),

@@ -3,6 +3,7 @@
 //! The vocabulary, in the order of the flow:
 //! audit file → findings → cases → notices → deliveries → attempts → evidence → closed case → report.
 
+pub mod access;
 pub mod address;
 pub mod calendar;
 pub mod campaign;

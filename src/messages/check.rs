@@ -1,5 +1,6 @@
 //! Check: the eight rules on every text, with every sample or with the organisation's own words.
 
+use super::access::{self, AccessWords};
 use super::context::Words;
 use super::source::{self, HEADS_UP, STATUS};
 use super::{
@@ -86,6 +87,10 @@ impl Messages {
         } else if name.starts_with(HEADS_UP) {
             let [(_, constants), _] = Constants::samples();
             serde_json::to_value(text::HeadsUpWords::sample(&constants)).ok()
+        } else if let Some(change) = access::change_of(name) {
+            let [(_, constants), _] = Constants::samples();
+            let facts = access::sample(change);
+            serde_json::to_value(AccessWords::new(&facts, &constants)).ok()
         } else {
             Personal::samples(NoticeKind::Weak)
                 .first()
@@ -132,6 +137,7 @@ impl Messages {
             }
         }
         findings.extend(self.check_texts(own));
+        findings.extend(self.check_access(own));
         for (sample, status) in StatusContext::samples() {
             if let Err(error) = self.render_status(&status) {
                 findings.push(Finding {

@@ -12,6 +12,7 @@ use sha2::{Digest, Sha256};
 
 use crate::domain::notice::NoticeKind;
 
+mod access;
 mod check;
 pub mod constants;
 pub mod context;
@@ -29,6 +30,7 @@ mod text;
 mod token;
 mod words;
 
+pub use access::{AccessFacts, AccessPost, Advice, BadAccess};
 pub use constants::{BadValue, Constants, Sourced};
 pub use context::{BadFact, Personal, Reference, account_label};
 pub use lint::Finding;
@@ -77,7 +79,7 @@ pub enum MessagesError {
     },
     /// A file that no message is made of: a slip in its name would leave the built-in text in force.
     #[error(
-        "{0}: no message is made of this file; expected email/KIND/en-REGION/(subject.txt, body.txt, body.html), email/_layout/*.html, sms/(notice, compromised)/en-REGION.txt, chat/heads_up/en-GB.txt, discord/status.md, each at most 64 kB"
+        "{0}: no message is made of this file; expected email/KIND/en-REGION/(subject.txt, body.txt, body.html), email/_layout/*.html, sms/(notice, compromised)/en-REGION.txt, chat/(heads_up, access_restricted, access_restored)/en-GB.txt, discord/status.md, each at most 64 kB"
     )]
     Unknown(String),
     /// A locale without one of its files.
@@ -150,6 +152,9 @@ pub enum RenderError {
     /// A status post that may not be printed.
     #[error(transparent)]
     Status(#[from] BadStatus),
+    /// An access notice that may not be printed.
+    #[error(transparent)]
+    Access(#[from] BadAccess),
     /// An announcement that breaks a rule.
     #[error("the announcement: rule {rule}: {reason}")]
     HeadsUp {
@@ -170,6 +175,7 @@ impl RenderError {
             Self::Locale { .. }
             | Self::Template { .. }
             | Self::Status(_)
+            | Self::Access(_)
             | Self::HeadsUp { .. } => false,
         }
     }

@@ -5,9 +5,11 @@ use std::path::Path;
 
 use chrono_tz::Tz;
 
+use super::access;
 use super::letter::{self, Envelope};
 use super::text::{HeadsUpWords, SAMPLES};
 use super::{Constants, Messages, MessagesError, Personal, RenderError, StatusContext};
+use crate::domain::access::Change;
 use crate::domain::notice::NoticeKind;
 use crate::domain::{CampaignId, EmailAddress, Moment};
 
@@ -66,7 +68,7 @@ impl Messages {
         Ok(written)
     }
 
-    /// Every text message × locale × sample, and the announcement, by the names of their files.
+    /// Every text message × locale × sample, the announcement and the access notices, by the names of their files.
     pub(super) fn preview_texts(
         &self,
         constants: Option<&Constants>,
@@ -88,10 +90,20 @@ impl Messages {
             }
         }
         let [(_, sample), _] = Constants::samples();
+        let constants = constants.unwrap_or(&sample);
         let text = self
-            .render_heads_up(&HeadsUpWords::sample(constants.unwrap_or(&sample)))
+            .render_heads_up(&HeadsUpWords::sample(constants))
             .map_err(|error| broken_status(&error))?;
         texts.push(("chat.heads_up.txt".to_owned(), format!("{text}\n")));
+        for (change, name) in [
+            (Change::Restricted, "chat.access_restricted.txt"),
+            (Change::Restored, "chat.access_restored.txt"),
+        ] {
+            let text = self
+                .render_access(change, &access::sample(change), constants)
+                .map_err(|error| broken_status(&error))?;
+            texts.push((name.to_owned(), format!("{text}\n")));
+        }
         Ok(texts)
     }
 }

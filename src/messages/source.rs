@@ -21,6 +21,10 @@ pub(super) const STATUS: &str = "discord/status.md";
 pub(super) const SMS: &str = "sms/";
 /// What staff read in chat and on the intranet before a campaign.
 pub(super) const HEADS_UP: &str = "chat/heads_up/";
+/// What staff read when a service is cut.
+pub(super) const ACCESS_RESTRICTED: &str = "chat/access_restricted/";
+/// What staff read when it is back.
+pub(super) const ACCESS_RESTORED: &str = "chat/access_restored/";
 /// A text is at most this long.
 const MOST_BYTES: u64 = 64 * 1024;
 
@@ -194,7 +198,11 @@ fn known(name: &str) -> bool {
         ["sms", "notice" | "compromised", file] => {
             file.strip_suffix(".txt").is_some_and(is_english)
         }
-        ["chat", "heads_up", file] => file.strip_suffix(".txt") == Some(DEFAULT_LOCALE),
+        [
+            "chat",
+            "heads_up" | "access_restricted" | "access_restored",
+            file,
+        ] => file.strip_suffix(".txt") == Some(DEFAULT_LOCALE),
         _ => name == STATUS,
     }
 }

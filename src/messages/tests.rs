@@ -338,6 +338,8 @@ fn a_file_that_no_message_is_made_of_is_refused() {
         "sms/other/en-GB.txt",
         "sms/notice/cy.txt",
         "chat/heads_up/en-US.txt",
+        "chat/access_restricted/en-US.txt",
+        "chat/access_restored/body.txt",
     ] {
         let dir = override_with(&[(name, "x")]);
         let refused = Messages::load(Some(dir.path())).unwrap_err();

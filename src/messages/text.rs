@@ -267,12 +267,17 @@ fn compose(
 }
 
 /// The rules that one paragraph can break, whoever reads it.
-fn rules(text: &str) -> Option<lint::Broken> {
+pub(super) fn one_paragraph(text: &str) -> Option<lint::Broken> {
     if text.contains('\n') || text.contains("  ") || text.contains(" .") {
         return Some((3, "it is no single paragraph without holes"));
     }
     // It has no subject; that rule is kept by a word that breaks none.
-    lint::rendered("Text", text).or_else(|| {
+    lint::rendered("Text", text)
+}
+
+/// The same, and the promise that a person is owed.
+fn rules(text: &str) -> Option<lint::Broken> {
+    one_paragraph(text).or_else(|| {
         (!text.contains(lint::NEVER_ASK))
             .then_some((6, "the promise never to ask for a password is missing"))
     })

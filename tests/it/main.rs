@@ -2,6 +2,7 @@
 
 mod support;
 
+mod access;
 mod alarm;
 mod badinput;
 mod cli;
