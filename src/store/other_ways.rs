@@ -482,6 +482,12 @@ impl Tx {
             "UPDATE tasks SET done_at = $2, done_by = 'bell' FROM d WHERE tasks.case_id = d.id AND tasks.kind = 'reach' AND tasks.reason NOT IN ('late', 'in_doubt', 'not_spoken_to', 'unwritable', 'no_address', 'disabled', 'left', 'only_affected_mailbox') AND tasks.done_at IS NULL",
             sqlx::query, |query, db| query.bind(now.micros()).execute(db).await.map(|_| ())
         )?;
+        // If that fails as well, somebody is asked anew.
+        on_set!(
+            self, &ids(cases.iter().map(|(case, _)| case.0)), [id bigint],
+            "UPDATE cases SET not_reached = NULL FROM d WHERE cases.id = d.id AND cases.state = 'open'",
+            sqlx::query, |query, db| query.execute(db).await.map(|_| ())
+        )?;
         for (case, way) in cases {
             let detail = format!("{{\"way\":\"{way}\"}}");
             self.note_case(now, "bell", "case.another_way", *case, None, Some(&detail))

@@ -142,6 +142,12 @@ impl Tx {
         Ok(new.len() as u64)
     }
 
+    /// [`Tx::hold_campaigns`] for whoever goes on to change letters and cases of these threads: who pauses or stops a
+    /// campaign locks it first, so everybody does, and nobody waits for each other.
+    pub async fn hold_campaigns_of(&mut self, threads: &[i64]) -> Result<(), StoreError> {
+        self.hold_campaigns(&ids(threads.iter().copied())).await
+    }
+
     /// Nobody pauses or stops the campaigns of these threads before this transaction ends: what is queued in it is seen
     /// by whoever does, or stands still with the campaign. SQLite has one writer anyway.
     pub(super) async fn hold_campaigns(&mut self, threads: &[One]) -> Result<(), StoreError> {

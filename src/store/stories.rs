@@ -113,7 +113,7 @@ impl Tx {
     /// The stories of a person's letters, oldest first.
     pub async fn stories_of(&mut self, person: PersonId) -> Result<Vec<DeliveryStory>, StoreError> {
         let rows: Vec<StoryRow> = on!(self, db => sqlx::query_as(
-            "SELECT x.id, x.kind, x.channel, x.recipient, x.state, x.queued_at, x.due_at, x.possible_duplicate FROM deliveries x JOIN threads t ON t.id = x.thread_id WHERE t.person_id = $1 ORDER BY x.id",
+            "SELECT x.id, x.kind, x.channel, x.recipient, x.state, x.queued_at, x.due_at, x.possible_duplicate FROM threads t CROSS JOIN deliveries x WHERE t.person_id = $1 AND x.thread_id = t.id ORDER BY x.id",
         ).bind(person.0).fetch_all(db).await)?;
         self.told(rows).await
     }

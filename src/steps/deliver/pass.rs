@@ -328,6 +328,7 @@ impl Pass {
             return Ok(());
         }
         let mut tx = self.app.store.begin().await?;
+        tx.hold_campaigns_of(&self.threads(begin)).await?;
         let records = self.record(&mut tx, now).await?;
         let sorted = self
             .gate
@@ -358,6 +359,16 @@ impl Pass {
         }
         self.is_dry = !halted && claim > 0 && claims.len() < claim;
         self.write(claims).await
+    }
+
+    /// The threads of the letters that this round is about.
+    fn threads(&self, begin: usize) -> Vec<i64> {
+        let finished = self.finished.iter();
+        let finished = finished.map(|done| done.job.letter.delivery.thread);
+        let ready = self.ready.iter().take(begin);
+        finished
+            .chain(ready.map(|ready| ready.delivery.thread))
+            .collect()
     }
 
     /// Records what was sent, and what it leads to.

@@ -13,8 +13,8 @@ use division_bell::domain::{
     AccountId, AttemptId, CampaignId, CaseId, EmailAddress, Moment, PersonId, PersonName,
 };
 use division_bell::store::{
-    Campaign, CaseOpening, CaseRow, Delivery, DeliveryDraft, Finished, GivenBack, Store, Thread,
-    ThreadDraft, ThreadQueued, ThreadState, Tx, Undelivered,
+    Campaign, CaseOpening, CaseRow, Delivery, DeliveryDraft, Finished, GivenBack, Store,
+    StoreError, Thread, ThreadDraft, ThreadQueued, ThreadState, Tx, Undelivered,
 };
 
 use crate::support::{count, run_sql};
@@ -143,6 +143,35 @@ pub async fn claim_in(
             })
         })
         .collect()
+}
+
+/// Claims, and then begins, each in a transaction of its own, as who delivers does.
+pub async fn claim_on(
+    store: &Store,
+    limit: usize,
+    by: &str,
+    until: Moment,
+    now: Moment,
+) -> Result<Vec<Claim>, StoreError> {
+    let mut tx = store.begin().await?;
+    let deliveries = tx.claim(limit, by, until, now).await?;
+    tx.commit().await?;
+    let wanted: Vec<_> = deliveries.iter().map(|one| (one.id, one.thread)).collect();
+    let mut tx = store.begin().await?;
+    let begun = tx.begin_attempts(&wanted, by, now).await?;
+    tx.commit().await?;
+    let of = |id| begun.iter().find(|one| one.delivery == id).copied();
+    Ok(deliveries
+        .into_iter()
+        .filter_map(|delivery| {
+            let begun = of(delivery.id)?;
+            Some(Claim {
+                delivery,
+                attempt: begun.attempt,
+                started_at: begun.started_at,
+            })
+        })
+        .collect())
 }
 
 /// Gives claims of `worker-1` back, of which no byte has gone out.

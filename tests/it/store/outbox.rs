@@ -701,6 +701,8 @@ async fn what_changed_since_it_was_leased_is_not_begun() {
         let mut tx = bed.tx().await;
         let leased = tx.claim(2, "w", at(9), at(3)).await.unwrap();
         let wanted: Vec<_> = leased.iter().map(|one| (one.id, one.thread)).collect();
+        let threads: Vec<i64> = leased.iter().map(|one| one.thread).collect();
+        tx.hold_campaigns_of(&threads).await.unwrap();
         tx.withdraw_case(cases[0], "a mistake", "ann", at(3))
             .await
             .unwrap();

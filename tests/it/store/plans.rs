@@ -61,6 +61,10 @@ const LOOKS_THROUGH: &[(&str, &str)] = &[
         "FROM ledger WHERE case_id IS NULL",
         "a report is about the whole ledger",
     ),
+    (
+        "FROM holds h LEFT JOIN",
+        "only while a text is held: what waits for it is counted",
+    ),
     ("FROM ways_left_out", "a few decisions a year"),
     ("FROM templates WHERE kept_at", "a few texts"),
     ("WITH back AS", "a report is about all letters"),

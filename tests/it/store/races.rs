@@ -10,7 +10,7 @@ use division_bell::domain::delivery::Outcome;
 use division_bell::domain::notice::NoticeKind;
 use division_bell::store::{Finished, Recovered, Store, StoreError, ThreadState, Tx, Undelivered};
 
-use super::bed::{accepted, at, claim_in, cleared, ended, started};
+use super::bed::{accepted, at, claim_in, claim_on, cleared, ended, started};
 use super::{Bed, both};
 use crate::support::{PATIENCE, count};
 
@@ -361,9 +361,10 @@ async fn workers_that_claim_record_pause_and_recover_at_once_lose_no_letter() {
             workers.push(tokio::spawn(async move {
                 for round in 0..12_i64 {
                     let now = at(3).plus(TimeDelta::minutes(10 * round));
-                    let mut tx = store.begin().await.unwrap();
-                    let claims = claim_in(&mut tx, 5, &format!("worker-{n}"), now.plus(TimeDelta::minutes(30)), now).await;
-                    tx.commit().await.unwrap();
+                    let until = now.plus(TimeDelta::minutes(30));
+                    let claims = claim_on(&store, 5, &format!("worker-{n}"), until, now)
+                        .await
+                        .unwrap();
                     for (nth, claim) in claims.iter().enumerate() {
                         let finished = match (nth as i64 + round + n) % 4 {
                             0 | 1 => accepted(claim, now),
