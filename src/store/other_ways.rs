@@ -208,13 +208,8 @@ impl Tx {
                 due_at: draft.due_at.micros(),
             })
             .collect();
-        // Nobody pauses or stops these campaigns before this transaction ends. SQLite has one writer anyway.
-        if let Tx::Postgres(tx) = self {
-            let threads = serde_json::to_string(&ids(drafts.iter().map(|draft| draft.thread)))?;
-            sqlx::query(
-                "SELECT p.id FROM campaigns p WHERE p.id IN (SELECT t.campaign_id FROM threads t JOIN json_to_recordset($1::json) AS d (id bigint) ON d.id = t.id) ORDER BY p.id FOR SHARE",
-            ).bind(threads).execute(&mut **tx).await?;
-        }
+        let threads: Vec<i64> = drafts.iter().map(|draft| draft.thread).collect();
+        self.hold_campaigns_of(&threads).await?;
         let new: Vec<(i64,)> = on_set!(
             self, &sets,
             [thread_id bigint, kind text, seq bigint, channel text, recipient text, template_id bigint, facts text, letter_hash text, queued_at bigint, priority bigint, due_at bigint],
