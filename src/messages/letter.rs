@@ -122,7 +122,7 @@ pub fn build(letter: &Rendered, envelope: &Envelope) -> Result<Vec<u8>, LetterEr
     } else {
         let html = part(
             "text/html; charset=utf-8",
-            letter.html.trim_end().to_owned(),
+            with_crlf(letter.html.trim_end()),
         )?;
         builder.multipart(
             MultiPart::alternative()
@@ -314,14 +314,29 @@ fn flowed(text: &str) -> String {
             };
             let (now, later) = rest.split_at(at);
             out.push_str(now);
-            out.push('\n');
+            out.push_str("\r\n");
             rest = later;
         }
         out.push_str(rest);
-        out.push('\n');
+        out.push_str("\r\n");
     }
     // lettre ends a part with a line break of its own.
-    out.pop();
+    out.truncate(out.len().saturating_sub(2));
+    out
+}
+
+/// A text with mail's line ends: lettre would move all that follows for each that it puts in.
+fn with_crlf(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + text.len() / 20);
+    for line in text.split_inclusive('\n') {
+        match line.strip_suffix('\n') {
+            Some(line) => {
+                out.push_str(line.strip_suffix('\r').unwrap_or(line));
+                out.push_str("\r\n");
+            }
+            None => out.push_str(line),
+        }
+    }
     out
 }
 

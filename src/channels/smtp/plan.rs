@@ -217,24 +217,33 @@ fn is_envelope_address(from: &str) -> bool {
 
 /// A lone CR or LF. Relays disagree about them, and a dot between two can end the message early for one and not for another.
 fn has_bare_line_end(bytes: &[u8]) -> bool {
-    let mut before = 0;
-    for &byte in bytes {
-        if (before == b'\r') != (byte == b'\n') {
+    let mut pair = None;
+    for at in memchr::memchr2_iter(b'\r', b'\n', bytes) {
+        let expected = match bytes.get(at) {
+            Some(b'\n') => Some(at),
+            _ => None,
+        };
+        if pair != expected {
             return true;
         }
-        before = byte;
+        pair = expected.is_none().then_some(at + 1);
     }
-    before == b'\r'
+    pair.is_some()
 }
 
 fn stuffed(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + text.len() / 64 + 512);
-    for line in text.split_inclusive("\r\n") {
-        if line.starts_with('.') {
-            out.push('.');
-        }
-        out.push_str(line);
+    if text.starts_with('.') {
+        out.push('.');
     }
+    let mut written = 0;
+    for at in memchr::memmem::find_iter(text.as_bytes(), b"\r\n.") {
+        // All three are ASCII: a boundary in any text.
+        out.push_str(text.get(written..at + 2).unwrap_or_default());
+        out.push('.');
+        written = at + 2;
+    }
+    out.push_str(text.get(written..).unwrap_or_default());
     if !out.is_empty() && !out.ends_with("\r\n") {
         out.push_str("\r\n");
     }

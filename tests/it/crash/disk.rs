@@ -71,11 +71,13 @@ async fn a_disk_that_is_full_while_letters_go_out_stops_them_and_loses_none() {
     let mut bell = bell_with(None, sink.relay(16)).await;
     found(&bell, people).await;
     bell.campaign().await;
+    // Room for the lease of those that are written ahead, and for some of the letters.
     move_to(&mut bell, &disk, 1500).await;
     let mut running = Start::new(&bell, &["deliver"]).run();
     says_that_the_disk_is_full(&mut running).await;
     assert!((1..people).contains(&sink.count()), "{}", sink.count());
     let sent = sink.count();
+    // Nothing tells that nothing is sent: it tries its database once a second, and this is longer.
     tokio::time::sleep(Duration::from_millis(1500)).await;
     assert!(
         sink.count() <= sent + 16,
