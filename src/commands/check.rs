@@ -9,7 +9,7 @@ use crate::app::App;
 use crate::channels::LookedUp;
 use crate::cli::Cli;
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Config, DirectoryKind, EvidenceKind};
 use crate::schedule::Schedule;
 use crate::steps;
 
@@ -70,7 +70,9 @@ fn files(config: &Config, checks: &mut Checks) {
             .map(|_| format!("{} can be read", path.display()))
             .map_err(|error| format!("{}: {error}", path.display()))
     };
-    checks.add("directory.file", readable(&config.directory.file));
+    match &config.directory.kind {
+        DirectoryKind::File(own) => checks.add("directory.file", readable(&own.file)),
+    }
     for source in &config.sources {
         checks.add(
             &format!("source {:?}", source.name),
@@ -78,10 +80,11 @@ fn files(config: &Config, checks: &mut Checks) {
         );
     }
     for source in &config.evidence {
-        checks.add(
-            &format!("evidence {:?}", source.name),
-            readable(&source.file),
-        );
+        match &source.kind {
+            EvidenceKind::File(own) => {
+                checks.add(&format!("evidence {:?}", source.name), readable(&own.file))
+            }
+        }
     }
 }
 

@@ -152,7 +152,7 @@ pub(super) struct Known<'a> {
 
 impl Known<'_> {
     /// The key `realm`: one of those configured, or the only one there is.
-    fn realm_of(&self, own: &Section<'_>) -> Read<Realm> {
+    pub(super) fn realm_of(&self, own: &Section<'_>) -> Read<Realm> {
         let named = own.optional("realm", |value| self.realm(value))?;
         match (named, self.realms) {
             (Some(realm), _) => Ok(realm),
@@ -179,46 +179,12 @@ impl Known<'_> {
         Ok(Realm(name))
     }
 
-    fn zone_of(&self, own: &Section<'_>) -> Read<Tz> {
+    pub(super) fn zone_of(&self, own: &Section<'_>) -> Read<Tz> {
         own.or("time_zone", zone, self.zone.unwrap_or(Tz::UTC))
     }
 }
 
-/// The staff directory: a CSV export.
-#[derive(Debug, Clone, Serialize)]
-pub struct Directory {
-    /// The export.
-    #[serde(serialize_with = "hashed::path")]
-    pub file: PathBuf,
-    /// Whose accounts it lists.
-    pub realm: Realm,
-    /// How to read it where it is neither UTF-8 nor marked.
-    #[serde(serialize_with = "hashed::encoding")]
-    pub code_page: &'static Encoding,
-    /// Whether an account that is not listed has left.
-    pub complete: bool,
-    /// Our names of columns to the export's headers. What is not named here goes by its own name.
-    pub columns: BTreeMap<String, String>,
-}
-
-pub(super) fn directory(root: &Section<'_>, known: Known<'_>) -> Read<Directory> {
-    let own = root.required_section("directory");
-    let file = own.required("file", path, "\"directory.csv\"");
-    let realm = known.realm_of(&own);
-    let code_page = own.or("code_page", code_page, WINDOWS_1252);
-    let complete = own.or("complete", yes_or_no, true);
-    let columns = columns(&own);
-    own.finish()?;
-    Ok(Directory {
-        file: file?,
-        realm: realm?,
-        code_page: code_page?,
-        complete: complete?,
-        columns: columns?,
-    })
-}
-
-fn columns(own: &Section<'_>) -> Read<BTreeMap<String, String>> {
+pub(super) fn columns(own: &Section<'_>) -> Read<BTreeMap<String, String>> {
     let entries = own.section("columns").entries(line)?;
     Ok(entries.into_iter().collect())
 }
@@ -357,76 +323,4 @@ fn source_kind(own: &Section<'_>) -> Read<SourceKind> {
     };
     checks.into_iter().collect::<Read<()>>()?;
     kind
-}
-
-/// The form of an evidence file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum EvidenceFormat {
-    /// One account a row, headers on top.
-    Csv,
-    /// One object a line.
-    Jsonl,
-}
-
-/// A file in which a directory tells when passwords were changed.
-#[derive(Debug, Clone, Serialize)]
-pub struct EvidenceSource {
-    /// Unique.
-    pub name: String,
-    /// The file; written anew by whatever exports it.
-    #[serde(serialize_with = "hashed::path")]
-    pub file: PathBuf,
-    /// By the file's ending.
-    pub format: EvidenceFormat,
-    /// Whose accounts it names.
-    pub realm: Realm,
-    /// The zone of times that carry none.
-    pub time_zone: Tz,
-    /// Our names of columns to the file's headers or keys. What is not named here goes by its own name.
-    pub columns: BTreeMap<String, String>,
-}
-
-pub(super) fn evidence(root: &Section<'_>, known: Known<'_>) -> Read<Vec<EvidenceSource>> {
-    let sections = root.sections("evidence")?;
-    let mut names = Vec::new();
-    let all: Vec<_> = sections
-        .into_iter()
-        .map(|section| evidence_source(section, known, &mut names))
-        .collect();
-    all.into_iter().collect()
-}
-
-fn evidence_source(
-    own: Section<'_>,
-    known: Known<'_>,
-    taken: &mut Vec<String>,
-) -> Read<EvidenceSource> {
-    let name = own.unique_name(taken, "\"directory-export\"");
-    let file = own.required("file", evidence_file, "\"evidence.csv\"");
-    let realm = known.realm_of(&own);
-    let time_zone = known.zone_of(&own);
-    let columns = columns(&own);
-    own.finish()?;
-    let (file, format) = file?;
-    Ok(EvidenceSource {
-        name: name?,
-        file,
-        format,
-        realm: realm?,
-        time_zone: time_zone?,
-        columns: columns?,
-    })
-}
-
-fn evidence_file(value: &Value<'_>) -> Parsed<(PathBuf, EvidenceFormat)> {
-    let file = path(value)?;
-    let ending = file
-        .extension()
-        .map(|ending| ending.to_string_lossy().to_lowercase());
-    match ending.as_deref() {
-        Some("csv") => Ok((file, EvidenceFormat::Csv)),
-        Some("jsonl") => Ok((file, EvidenceFormat::Jsonl)),
-        _ => Err("the file's ending tells its form; let it end in .csv or .jsonl".into()),
-    }
 }

@@ -5,8 +5,10 @@
 //! stands below it.
 
 mod alarm;
+mod directory;
 mod discord;
 mod errors;
+mod evidence;
 mod hashed;
 mod inbox;
 mod inputs;
@@ -38,12 +40,12 @@ use self::section::{Read, Reader, Section};
 use crate::domain::way::Ways;
 
 pub use self::alarm::Alarm;
+pub use self::directory::{Directory, DirectoryFile, DirectoryKind};
 pub use self::discord::Discord;
 pub use self::errors::{ConfigError, ConfigErrors};
+pub use self::evidence::{EvidenceFile, EvidenceFormat, EvidenceKind, EvidenceSource};
 pub use self::inbox::{ImapInbox, Inbox, InboxKeep, InboxTls};
-pub use self::inputs::{
-    AuditSource, Directory, EvidenceFormat, EvidenceSource, RealmRules, SourceKind, StoreUrl,
-};
+pub use self::inputs::{AuditSource, RealmRules, SourceKind, StoreUrl};
 pub use self::mail::{Mail, Relay, RelayWay, Sensitivity, Smtp, Timeouts, Tls};
 pub use self::organisation::{Campaign, Operator, Organisation, Role, Texts};
 pub use self::rates::{HelpDesk, RelayRates};
@@ -166,9 +168,9 @@ fn config(reader: &Reader<'_>, table: &DeTable<'_>, file: &Path, whole: bool) ->
         realms: realm_names.as_deref().filter(|_| whole),
         zone: site,
     };
-    let directory = inputs::directory(&root, known);
+    let directory = directory::directory(&root, known);
     let sources = inputs::sources(&root, known);
-    let evidence = inputs::evidence(&root, known);
+    let evidence = evidence::evidence(&root, known);
     let mail = mail::mail(&root, team);
     let sms = ways::sms(&root);
     let ways = ways::ways(&root, sms.as_ref().is_ok_and(Option::is_some));

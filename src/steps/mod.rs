@@ -14,5 +14,6 @@ pub mod notify;
 pub mod pace;
 pub mod people;
 pub mod plan;
+pub mod reading;
 pub mod report;
 pub mod text;

@@ -25,7 +25,7 @@ fn everything_that_the_example_shows_can_be_switched_on() {
     assert_eq!(config.ladders.weak.reminder_days, Some(vec![4, 7, 9]));
     assert_eq!(config.ladders.attacked.final_hours_before, Some(4));
     assert!(matches!(config.discord, Some(Discord::Folder(_))));
-    assert_eq!(config.directory.columns["mail"], "E-mail address");
+    assert_eq!(directory_file(&config).columns["mail"], "E-mail address");
     assert_ne!(config.hash(), read(EXAMPLE).unwrap().hash());
 }
 
@@ -106,7 +106,10 @@ fn paths_start_from_the_folder_of_the_file() {
     let file = Path::new("/etc/bell/config.toml");
     let text = example("#holidays = ", "holidays = ").replace("#holidays", "holidays");
     let config = Config::from_text(&text, file, &no_env).unwrap();
-    assert_eq!(config.directory.file, Path::new("/etc/bell/directory.csv"));
+    assert_eq!(
+        directory_file(&config).file,
+        Path::new("/etc/bell/directory.csv")
+    );
     assert_eq!(config.schedule.drop_folder, Path::new("/etc/bell/audits"));
     assert_eq!(config.report.folder, Path::new("/etc/bell/reports"));
     let StoreUrl::Sqlite(store) = &config.store else {
@@ -115,5 +118,10 @@ fn paths_start_from_the_folder_of_the_file() {
     assert_eq!(store, Path::new("/etc/bell/bell.db"));
     let absolute = example("\"directory.csv\"", "\"/srv/people.csv\"");
     let config = Config::from_text(&absolute, file, &no_env).unwrap();
-    assert_eq!(config.directory.file, Path::new("/srv/people.csv"));
+    assert_eq!(directory_file(&config).file, Path::new("/srv/people.csv"));
+}
+
+fn directory_file(config: &Config) -> &DirectoryFile {
+    let DirectoryKind::File(file) = &config.directory.kind;
+    file
 }

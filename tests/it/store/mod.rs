@@ -7,6 +7,7 @@ mod bounces;
 mod campaigns;
 mod cases;
 mod chase;
+mod cursors;
 mod evidence;
 mod history;
 mod holds;

@@ -1,0 +1,210 @@
+//! Taking: a batch of evidence becomes stored facts, and moves the cases that it speaks of.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use super::Confirmed;
+use crate::app::App;
+use crate::config::EvidenceSource;
+use crate::directory::evidence::{EvidenceItem, EvidenceRow};
+use crate::domain::case::{CaseEvent, CaseState, ClosedAs};
+use crate::domain::evidence::{Evidence, Grade, Rule, Standing, assess, grade};
+use crate::domain::identity::{Match, resolve};
+use crate::domain::{AccountId, CaseId, Moment};
+use crate::steps::notify::thank;
+use crate::store::{CaseClosing, CaseOpening, CaseRow, EvidenceDraft, LatestEvidence, Tx};
+
+/// What stays the same from batch to batch.
+pub(super) struct Taking<'a> {
+    pub app: &'a App,
+    pub source: &'a EvidenceSource,
+    pub rule: Rule,
+    pub now: Moment,
+}
+
+impl Taking<'_> {
+    /// Saves what a batch of the reading `id` says, and decides what it does to cases.
+    pub async fn take(
+        &self,
+        tx: &mut Tx,
+        id: i64,
+        items: Vec<EvidenceItem>,
+        confirmed: &mut Confirmed,
+    ) -> anyhow::Result<()> {
+        let mut rows = Vec::with_capacity(items.len());
+        for item in items {
+            match item {
+                EvidenceItem::Row(row) => rows.push(row),
+                EvidenceItem::Reject(reject) => {
+                    confirmed.rejected += 1;
+                    if confirmed.rejects.len() < 100 {
+                        confirmed.rejects.push(reject);
+                    }
+                }
+            }
+        }
+        confirmed.entries += rows.len() as u64;
+        let drafts = self.matched(tx, rows, confirmed).await?;
+        let latest = tx.add_evidence(id, &drafts).await?;
+        self.decide(tx, &latest, confirmed).await
+    }
+
+    /// Whose each line is. A line of another realm says nothing here; an account that is named twice counts once, by
+    /// what was said last.
+    async fn matched(
+        &self,
+        tx: &mut Tx,
+        rows: Vec<EvidenceRow>,
+        confirmed: &mut Confirmed,
+    ) -> anyhow::Result<Vec<EvidenceDraft>> {
+        let names = &self.app.realm(&self.source.realm)?.names;
+        let lookups: BTreeSet<_> = rows
+            .iter()
+            .flat_map(|row| &row.keys)
+            .flat_map(|key| key.lookups(names, true))
+            .collect();
+        let known = tx
+            .known(&names.realm, &lookups.into_iter().collect::<Vec<_>>())
+            .await?;
+        let mut drafts: BTreeMap<AccountId, EvidenceDraft> = BTreeMap::new();
+        for row in rows {
+            if row
+                .realm
+                .as_ref()
+                .is_some_and(|realm| *realm != names.realm)
+            {
+                continue;
+            }
+            match resolve(&row.keys, names, true, |lookup| known.hits(lookup)) {
+                Match::Account(account) => {
+                    let grade = grade(&row.evidence);
+                    drafts.insert(
+                        account,
+                        EvidenceDraft {
+                            account,
+                            line: row.line,
+                            grade,
+                            evidence: row.evidence,
+                        },
+                    );
+                }
+                Match::Nobody | Match::Ambiguous | Match::Conflict => confirmed.unmatched += 1,
+            }
+        }
+        Ok(drafts.into_values().collect())
+    }
+
+    async fn decide(
+        &self,
+        tx: &mut Tx,
+        latest: &HashMap<AccountId, LatestEvidence>,
+        confirmed: &mut Confirmed,
+    ) -> anyhow::Result<()> {
+        let accounts: Vec<AccountId> = latest.keys().copied().collect();
+        let deciding = tx.deciding(&accounts).await?;
+        let mut open: Vec<&CaseRow> = deciding.open.values().collect();
+        open.sort_by_key(|case| case.id);
+        let (mut closings, mut closed, mut standings) = (Vec::new(), Vec::new(), Vec::new());
+        for case in open {
+            let Some(latest) = latest.get(&case.account) else {
+                continue;
+            };
+            let standing = assess(
+                &case.claim.found(),
+                Some(&latest.evidence),
+                &self.rule,
+                self.now,
+            );
+            let event = CaseEvent::Seen {
+                at: self.now,
+                standing,
+                grade: latest.grade,
+            };
+            match case.state.after(event)? {
+                CaseState::Closed { closed_as, .. } => {
+                    let safe_at = closed_as.safe_at(&latest.evidence);
+                    closings.push(CaseClosing {
+                        case: case.id,
+                        closed_as,
+                        safe_at,
+                        evidence: latest.id,
+                        grade: latest.grade,
+                        standing,
+                    });
+                    closed.push((
+                        closed_as,
+                        CaseRow {
+                            safe_at,
+                            ..case.clone()
+                        },
+                    ));
+                }
+                CaseState::Open | CaseState::Notified { .. } => {
+                    *confirmed.standings.entry(standing.word()).or_default() += 1;
+                    if standing != case.standing {
+                        standings.push((case.id, standing));
+                    }
+                }
+            }
+        }
+        tx.close_cases(&closings, "bell", self.now).await?;
+        tx.restand(&standings, self.now).await?;
+        confirmed.moved += standings.len() as u64;
+        confirmed.disabled += closed
+            .iter()
+            .filter(|(closed_as, _)| *closed_as == ClosedAs::Disabled)
+            .count() as u64;
+        let reset: Vec<CaseRow> = closed
+            .iter()
+            .filter(|(closed_as, _)| *closed_as == ClosedAs::Reset)
+            .map(|(_, case)| case.clone())
+            .collect();
+        confirmed.reset += reset.len() as u64;
+        confirmed.thanks += thank(self.app, tx, &reset, self.now).await?;
+        let threads: BTreeSet<i64> = closed.iter().filter_map(|(_, case)| case.thread).collect();
+        tx.end_threads(&threads.into_iter().collect::<Vec<_>>(), self.now)
+            .await?;
+        confirmed.reopened += self.reopen(tx, latest).await?;
+        Ok(())
+    }
+
+    /// A case that was closed because nobody could sign in opens again when somebody can, unless the password was changed.
+    async fn reopen(
+        &self,
+        tx: &mut Tx,
+        latest: &HashMap<AccountId, LatestEvidence>,
+    ) -> anyhow::Result<u64> {
+        let enabled: Vec<AccountId> = latest
+            .iter()
+            .filter(|(_, latest)| !latest.evidence.disabled && latest.evidence.exists)
+            .map(|(id, _)| *id)
+            .collect();
+        let cases = tx.closed_as_disabled(&enabled).await?;
+        let mut openings = Vec::new();
+        for case in cases {
+            let Some(latest) = latest.get(&case.account) else {
+                continue;
+            };
+            if let Some(opening) = self.successor(&case, &latest.evidence, latest.grade) {
+                openings.push(opening);
+            }
+        }
+        let opened: Vec<CaseId> = tx.open_cases(&openings, "bell", self.now).await?;
+        Ok(opened.len() as u64)
+    }
+
+    fn successor(&self, case: &CaseRow, evidence: &Evidence, grade: Grade) -> Option<CaseOpening> {
+        let standing = assess(&case.claim.found(), Some(evidence), &self.rule, self.now);
+        if ClosedAs::on(standing, grade).is_some() || standing == Standing::Unknown {
+            return None;
+        }
+        Some(CaseOpening {
+            account: case.account,
+            person: case.person,
+            route: case.route,
+            department: case.department.clone(),
+            claim: case.claim,
+            reopens: Some(case.id),
+            standing,
+        })
+    }
+}
