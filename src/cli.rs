@@ -1,14 +1,16 @@
 //! Every command and flag of `bell`; no behaviour.
 
 mod access;
+mod case;
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::domain::{CampaignId, CaseId, DeliveryId, IncidentId, Moment};
+use crate::domain::{CampaignId, DeliveryId, IncidentId, Moment};
 
 pub use access::Access;
+pub use case::Case;
 
 /// After an attack on passwords: tells each person concerned, and keeps at it until the directory itself proves the reset.
 ///
@@ -108,7 +110,15 @@ pub enum Command {
     #[command(subcommand)]
     Hold(Hold),
     /// What human beings have to do: people to reach another way, accounts to contain, doubts to decide
-    Tasks,
+    Tasks {
+        /// End this one: help that was given, an account whose holder was found. The others end by what is done about
+        /// their cases.
+        #[arg(long, value_name = "NUMBER", requires = "note")]
+        done: Option<i64>,
+        /// What came of it.
+        #[arg(long, requires = "done")]
+        note: Option<String>,
+    },
     /// What is wrong with the service itself: relay, database, disk, mailbox, steps. Exit code 1 if anything is
     Alarms,
     /// Incidents: what staff and public are told about
@@ -335,84 +345,6 @@ pub enum Place {
     Intranet,
     /// The staff chat.
     Chat,
-}
-
-/// `bell case …`
-#[derive(Debug, Subcommand)]
-pub enum Case {
-    /// The cases
-    List {
-        /// Closed ones too.
-        #[arg(long)]
-        all: bool,
-    },
-    /// One case: its findings' weight, its history, its letters and what the relay said
-    Show {
-        /// Its number.
-        id: CaseId,
-    },
-    /// Write down that sign-in is blocked and sessions are revoked
-    Contain {
-        /// Its number.
-        id: CaseId,
-        /// How, and on what proof.
-        #[arg(
-            long,
-            required_unless_present = "override_it",
-            conflicts_with = "override_it"
-        )]
-        note: Option<String>,
-        /// When; now if left out.
-        #[arg(long, value_name = "TIME", conflicts_with = "override_it")]
-        at: Option<Moment>,
-        /// It is not, and as incident lead you have its person told all the same.
-        #[arg(long = "override", id = "override_it", requires = "reason")]
-        override_it: bool,
-        /// Why they are told before that.
-        #[arg(long, requires = "override_it")]
-        reason: Option<String>,
-    },
-    /// Write down that a human being told the person: by phone, in person, by letter
-    Told {
-        /// Its number.
-        #[arg(
-            required_unless_present = "csv",
-            conflicts_with = "csv",
-            requires = "how"
-        )]
-        id: Option<CaseId>,
-        /// How.
-        #[arg(long, conflicts_with = "csv")]
-        how: Option<String>,
-        /// When; now if left out.
-        #[arg(long, value_name = "TIME", conflicts_with = "csv")]
-        at: Option<Moment>,
-        /// Take in a round's tick sheet, filled in: reference, told (yes or no), date, by.
-        #[arg(long, value_name = "FILE")]
-        csv: Option<PathBuf>,
-    },
-    /// Exempt it for a while. You approve what a colleague asks for
-    Exempt {
-        /// Its number.
-        id: CaseId,
-        /// Until when, at most 90 days.
-        #[arg(long, value_name = "TIME")]
-        until: Moment,
-        /// Why.
-        #[arg(long)]
-        reason: String,
-        /// The operator who asks; not you.
-        #[arg(long, value_name = "NAME")]
-        requested_by: String,
-    },
-    /// Take it back: a false positive, a duplicate
-    Withdraw {
-        /// Its number.
-        id: CaseId,
-        /// Why.
-        #[arg(long)]
-        reason: String,
-    },
 }
 
 /// `bell delivery …`

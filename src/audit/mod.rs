@@ -63,6 +63,15 @@ impl Format {
         }
     }
 
+    /// Whether it tells which passwords an account has now, so that an account it does not list has a better one. Lists of
+    /// breaches look at no password of ours.
+    pub const fn looks_at_passwords(self) -> bool {
+        match self {
+            Self::MappedCsv | Self::HashcatShow | Self::JohnShow => true,
+            Self::HibpDomain => false,
+        }
+    }
+
     /// The format that a word names.
     pub fn from_word(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|format| format.word() == word)

@@ -9,9 +9,10 @@ use crate::cli::{Case as Command, Cli};
 use crate::config::Role;
 use crate::domain::address::fold;
 use crate::domain::case::CaseState;
+use crate::domain::evidence::Standing;
 use crate::domain::{CaseId, Moment, Way};
 use crate::steps;
-use crate::store::CaseRow;
+use crate::store::{CaseRow, StoreError};
 
 pub(super) async fn run(cli: &Cli, app: &App, command: &Command) -> anyhow::Result<Said> {
     let now = app.clock.now();
@@ -27,6 +28,10 @@ pub(super) async fn run(cli: &Cli, app: &App, command: &Command) -> anyhow::Resu
         } => contain(cli, app, *id, note.as_deref(), *at, reason.as_deref()).await,
         Command::Told { csv: Some(csv), .. } => {
             let by = operator(cli, app)?;
+            if steps::calls::is_list_of_calls(csv)? {
+                let called = steps::calls::calls(app, csv, &by).await?;
+                return Ok(Said::both(&called)?.look_if(!called.rejects.is_empty()));
+            }
             let ticked = steps::letters::told(app, csv, &by).await?;
             Ok(Said::both(&ticked)?.look_if(!ticked.rejects.is_empty()))
         }
@@ -77,6 +82,12 @@ pub(super) async fn run(cli: &Cli, app: &App, command: &Command) -> anyhow::Resu
             tx.commit().await?;
             Ok(done(*id, "withdrawn"))
         }
+        Command::Unreached
+        | Command::Assign { .. }
+        | Command::Missed { .. }
+        | Command::Reply { .. }
+        | Command::Snooze { .. }
+        | Command::Resting => super::reach::run(cli, app, command).await,
     }
 }
 
@@ -113,7 +124,7 @@ async fn contain(
     Ok(done(id, what))
 }
 
-fn done(id: CaseId, what: &str) -> Said {
+pub(super) fn done(id: CaseId, what: &str) -> Said {
     Said::words(
         format!("case {id}: {what}"),
         json!({ "case": id, "done": what }),
@@ -133,7 +144,7 @@ pub(super) fn state_word(case: &CaseRow) -> &'static str {
     }
 }
 
-fn line(case: &CaseRow) -> String {
+pub(super) fn line(case: &CaseRow) -> String {
     let deadline = case
         .deadline_at
         .map(|at| format!("due {at}"))
@@ -155,12 +166,12 @@ fn line(case: &CaseRow) -> String {
     .to_owned()
 }
 
-fn document(case: &CaseRow) -> Value {
+pub(super) fn document(case: &CaseRow) -> Value {
     json!({
         "case": case.id, "account": case.account, "person": case.person, "route": case.route.word(), "department": case.department,
         "category": case.claim.category, "severity": case.claim.severity, "found_at": case.claim.found_at, "bad_as_of": case.claim.bad_as_of,
         "opened_at": case.opened_at, "reopens": case.reopens, "state": state_word(case), "standing": case.standing.word(), "deadline_at": case.deadline_at,
-        "not_reached": case.not_reached, "contained_at": case.contained_at, "contain_override_at": case.contain_override_at, "exempt_until": case.exempt_until, "safe_at": case.safe_at,
+        "not_reached": case.not_reached, "contained_at": case.contained_at, "contain_override_at": case.contain_override_at, "exempt_until": case.exempt_until, "snoozed_until": case.snoozed_until, "reach_by": case.reach_by, "safe_at": case.safe_at, "closed_reason": case.closed_reason,
     })
 }
 
@@ -189,10 +200,26 @@ async fn show(app: &App, id: CaseId) -> anyhow::Result<Said> {
     };
     let history = tx.case_history(id).await?;
     let stories = tx.stories(id).await?;
+    let replies = tx.replies(id).await?;
     let mut text = line(&case);
     if let Some(before) = case.reopens {
         text.push_str(&format!(
             "\n  reopens case {before}, which was closed and found again"
+        ));
+    }
+    if let Some(reason) = case.closed_reason {
+        text.push_str(&format!("\n  closed: {}", reason.text()));
+        if case.standing == Standing::Verified {
+            text.push_str("; a later audit looked at the new password and did not find it bad");
+        }
+    }
+    for reply in &replies {
+        text.push_str(&format!(
+            "\n  {} said {} ({}), grade {}: closes nothing",
+            reply.said_at,
+            reply.said.word(),
+            reply.by_way.word(),
+            reply.grade.word()
         ));
     }
     text.push_str("\n  history");
@@ -213,11 +240,33 @@ async fn show(app: &App, id: CaseId) -> anyhow::Result<Said> {
     }
     Ok(Said::words(
         text,
-        json!({ "case": document(&case), "history": history, "letters": stories }),
+        json!({ "case": document(&case), "history": history, "letters": stories, "replies": replies }),
     ))
 }
 
-pub(super) async fn tasks(app: &App) -> anyhow::Result<Said> {
+pub(super) async fn tasks(
+    cli: &Cli,
+    app: &App,
+    ended: Option<i64>,
+    note: Option<&str>,
+) -> anyhow::Result<Said> {
+    if let (Some(id), Some(note)) = (ended, note) {
+        let by = operator(cli, app)?;
+        let mut tx = app.store.begin().await?;
+        tx.end_task(id, note, &by, app.clock.now())
+            .await
+            .map_err(|error| match error {
+                StoreError::Lost { .. } => misused(
+                    "there is no open task of this number that is ended by hand; the others end by what is done about their cases",
+                ),
+                other => other.into(),
+            })?;
+        tx.commit().await?;
+        return Ok(Said::words(
+            format!("task {id}: done"),
+            json!({ "task": id, "done": true }),
+        ));
+    }
     let mut tx = app.store.read().await?;
     let tasks = tx.tasks(10_000).await?;
     let letters = tx.others_due(Way::Letter, app.clock.now()).await?;

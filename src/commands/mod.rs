@@ -10,6 +10,7 @@ mod delivery;
 mod inbox;
 mod incident;
 mod people;
+mod reach;
 mod report;
 
 use std::process::ExitCode;
@@ -225,7 +226,7 @@ async fn with_app(cli: &Cli, app: &Shared) -> anyhow::Result<Said> {
         Command::Case(command) => case::run(cli, app, command).await,
         Command::Delivery(command) => delivery::run(cli, app, command).await,
         Command::Hold(command) => delivery::hold(cli, app, command).await,
-        Command::Tasks => case::tasks(app).await,
+        Command::Tasks { done, note } => case::tasks(cli, app, *done, note.as_deref()).await,
         Command::Alarms => alarms::run(app).await,
         Command::Incident(command) => incident::run(cli, app, command).await,
         Command::Access(command) => access::run(cli, app, command).await,

@@ -24,6 +24,23 @@ pub async fn exempt(
     Ok(())
 }
 
+/// Lets a case rest until `until` by one operator's word. What it may be is checked by the caller.
+pub async fn snooze(
+    app: &App,
+    case: CaseId,
+    until: Moment,
+    reason: &str,
+    by: &str,
+) -> anyhow::Result<()> {
+    let now = app.clock.now();
+    let mut tx = app.store.begin().await?;
+    tx.snooze_case(case, until, reason, by, now).await?;
+    let rests_until = first_hour(app, &mut tx, case, until).await?;
+    tx.hold_letters(case, rests_until, now).await?;
+    tx.commit().await?;
+    Ok(())
+}
+
 /// When a letter about this case may go again: an exemption may well end at midnight, or at night where its reader is.
 async fn first_hour(app: &App, tx: &mut Tx, case: CaseId, until: Moment) -> anyhow::Result<Moment> {
     let thread = tx.case(case).await?.and_then(|case| case.thread);

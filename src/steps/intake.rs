@@ -66,6 +66,8 @@ pub struct Intake {
     pub closed_at_once: u64,
     /// Claims that were settled before.
     pub settled: u64,
+    /// Closed cases whose new password this audit looked at, and did not find bad.
+    pub verified: u64,
     /// Findings that are only kept.
     pub recorded: u64,
     /// Lines rightly left out, by reason.
@@ -163,6 +165,7 @@ pub async fn intake(app: &App, path: &Path, options: &Options, by: &str) -> anyh
     };
     let sha256 = prepared.first.sha256.clone();
     let records = prepared.first.records;
+    let looks_at_passwords = prepared.format.looks_at_passwords();
     let mut reading = prepared.start(path);
     let bar = app.progress.begin("taking in", records);
     while let Some(items) = reading.batches.recv().await {
@@ -182,6 +185,9 @@ pub async fn intake(app: &App, path: &Path, options: &Options, by: &str) -> anyh
     );
     intake.counts.records = second.records;
     tx.end_audit(audit, &intake.counts).await?;
+    if looks_at_passwords {
+        intake.verified = tx.verify_cases(audit, &realm.0, as_of, now).await?;
+    }
     let detail = format!(
         "{{\"findings\":{},\"opened\":{}}}",
         intake.counts.findings, intake.opened

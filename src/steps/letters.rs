@@ -311,18 +311,22 @@ pub async fn told(app: &App, file: &Path, by: &str) -> anyhow::Result<Ticked> {
     Ok(ticked)
 }
 
+/// What a spreadsheet put between the cells of this table.
+pub(super) fn delimiter_of(text: &str) -> u8 {
+    let head = text.lines().next().unwrap_or_default();
+    [b';', b'\t']
+        .into_iter()
+        .find(|mark| head.contains(char::from(*mark)))
+        .unwrap_or(b',')
+}
+
 /// Reads the lines of a tick sheet as a spreadsheet may have saved it: with commas, semicolons or tabs.
 fn read(app: &App, bytes: &[u8], ticked: &mut Ticked) -> anyhow::Result<Vec<Tick>> {
     let text = String::from_utf8_lossy(bytes);
     // The reader's count of lines stands still between a carriage return and its line feed.
     let text = text.trim_start_matches('\u{FEFF}').replace("\r\n", "\n");
-    let head = text.lines().next().unwrap_or_default();
-    let delimiter = [b';', b'\t']
-        .into_iter()
-        .find(|mark| head.contains(char::from(*mark)))
-        .unwrap_or(b',');
     let mut rows = csv::ReaderBuilder::new()
-        .delimiter(delimiter)
+        .delimiter(delimiter_of(&text))
         .flexible(true)
         .from_reader(text.as_bytes());
     let header: Vec<String> = rows.headers()?.iter().map(fold).collect();
@@ -383,7 +387,7 @@ fn read(app: &App, bytes: &[u8], ticked: &mut Ticked) -> anyhow::Result<Vec<Tick
 }
 
 /// A moment of the site's time, and whether only its day is given. Day before month, where the year comes last.
-fn when(app: &App, text: &str) -> Option<(Moment, bool)> {
+pub(super) fn when(app: &App, text: &str) -> Option<(Moment, bool)> {
     if let Ok(at) = text.parse::<Moment>() {
         return Some((at, false));
     }

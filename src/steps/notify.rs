@@ -287,7 +287,7 @@ impl<'a> First<'a> {
         // If all that it is about is exempt, it waits until the first exemption ends.
         let rests_until = open
             .iter()
-            .map(|case| case.exempt_until.filter(|until| *until > now))
+            .map(|case| case.rests_until().filter(|until| *until > now))
             .min()
             .flatten();
         let at = first_at(thread.category, &calendar, rests_until.unwrap_or(now));

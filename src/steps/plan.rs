@@ -314,7 +314,7 @@ fn tellable(case: &CaseRow) -> Tellable {
         standing: case.standing,
         contained_at: case.contained_at,
         contain_override_at: case.contain_override_at,
-        exempt_until: case.exempt_until,
+        exempt_until: case.rests_until(),
     }
 }
 

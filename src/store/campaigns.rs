@@ -603,7 +603,7 @@ impl Tx {
                 concat!(
                     "UPDATE deliveries SET ", $set, " WHERE state IN ('queued', 'paused') AND kind ", $kinds,
                     " AND thread_id IN (SELECT thread_id FROM cases WHERE id = $1)
-                     AND NOT EXISTS (SELECT 1 FROM cases c WHERE c.thread_id = deliveries.thread_id AND c.state <> 'closed' AND COALESCE(c.exempt_until, 0) <= $2)"
+                     AND NOT EXISTS (SELECT 1 FROM cases c WHERE c.thread_id = deliveries.thread_id AND c.state <> 'closed' AND COALESCE(c.exempt_until, 0) <= $2 AND COALESCE(c.snoozed_until, 0) <= $2)"
                 )
             };
         }

@@ -6,9 +6,9 @@ use serde::Serialize;
 
 use super::ledger::Act;
 use super::{StoreError, Tx, expect_one, on, on_set, strange};
-use crate::domain::case::{Claim, ClosedAs, Route};
-use crate::domain::evidence::{Grade, Standing};
-use crate::domain::{AccountId, CaseId, EvidenceId, Moment, PersonId};
+use crate::domain::case::{Claim, Route};
+use crate::domain::evidence::Standing;
+use crate::domain::{AccountId, CaseId, Moment, PersonId};
 
 /// A case that opens.
 #[derive(Clone, PartialEq, Debug)]
@@ -26,23 +26,6 @@ pub struct CaseOpening {
     /// The closed case that it proves wrong.
     pub reopens: Option<CaseId>,
     /// What the directory's word amounts to now.
-    pub standing: Standing,
-}
-
-/// A case that closes.
-#[derive(Clone, Copy, PartialEq, Debug)]
-pub struct CaseClosing {
-    /// Which.
-    pub case: CaseId,
-    /// How.
-    pub closed_as: ClosedAs,
-    /// When the directory says it happened.
-    pub safe_at: Option<Moment>,
-    /// What proves it.
-    pub evidence: EvidenceId,
-    /// How good that is.
-    pub grade: Grade,
-    /// What it amounts to.
     pub standing: Standing,
 }
 
@@ -200,95 +183,6 @@ impl Tx {
         self.note_cases(now, actor, &acts).await
     }
 
-    /// Closes cases on evidence and says so in the ledger.
-    pub async fn close_cases(
-        &mut self,
-        closings: &[CaseClosing],
-        actor: &str,
-        now: Moment,
-    ) -> Result<(), StoreError> {
-        if closings.is_empty() {
-            return Ok(());
-        }
-        #[derive(Serialize)]
-        struct Set {
-            id: i64,
-            closed_as: &'static str,
-            safe_at: Option<i64>,
-            evidence_id: i64,
-            standing: &'static str,
-        }
-        let sets: Vec<Set> = closings
-            .iter()
-            .map(|closing| Set {
-                id: closing.case.0,
-                closed_as: closing.closed_as.word(),
-                safe_at: closing.safe_at.map(Moment::micros),
-                evidence_id: closing.evidence.0,
-                standing: closing.standing.word(),
-            })
-            .collect();
-        let changed = on_set!(
-            self, &sets, [id bigint, closed_as text, safe_at bigint, evidence_id bigint, standing text],
-            "UPDATE cases SET state = 'closed', closed_at = $2, closed_as = d.closed_as, safe_at = d.safe_at, evidence_id = d.evidence_id, standing = d.standing, not_reached = NULL
-             FROM d WHERE cases.id = d.id AND cases.state <> 'closed'",
-            sqlx::query, |query, db| query.bind(now.micros()).execute(db).await.map(|done| done.rows_affected())
-        )?;
-        if changed != closings.len() as u64 {
-            return Err(StoreError::Lost {
-                table: "cases",
-                id: closings.first().map_or(0, |closing| closing.case.0),
-            });
-        }
-        on_set!(
-            self, &sets, [id bigint],
-            "UPDATE tasks SET done_at = $2, done_by = 'bell' FROM d WHERE tasks.case_id = d.id AND tasks.done_at IS NULL",
-            sqlx::query, |query, db| query.bind(now.micros()).execute(db).await.map(|_| ())
-        )?;
-        let acts: Vec<Act> = closings
-            .iter()
-            .map(|closing| Act {
-                case_id: closing.case.0,
-                act: match closing.closed_as {
-                    ClosedAs::Reset => "case.closed.reset",
-                    ClosedAs::Disabled => "case.closed.disabled",
-                    ClosedAs::Withdrawn => "case.closed.withdrawn",
-                },
-                effective_at: closing.safe_at.map(Moment::micros),
-                detail: Some(format!(
-                    "{{\"evidence\":{},\"grade\":\"{}\"}}",
-                    closing.evidence,
-                    closing.grade.word()
-                )),
-            })
-            .collect();
-        self.note_cases(now, actor, &acts).await
-    }
-
-    /// Withdraws a case: it was none.
-    pub async fn withdraw_case(
-        &mut self,
-        case: CaseId,
-        reason: &str,
-        actor: &str,
-        now: Moment,
-    ) -> Result<(), StoreError> {
-        let changed = on!(self, db => sqlx::query("UPDATE cases SET state = 'closed', closed_at = $2, closed_as = 'withdrawn', not_reached = NULL WHERE id = $1 AND state <> 'closed'")
-            .bind(case.0).bind(now.micros()).execute(db).await.map(|done| done.rows_affected()))?;
-        expect_one(changed, "cases", case.0)?;
-        on!(self, db => sqlx::query("UPDATE tasks SET done_at = $2, done_by = $3 WHERE case_id = $1 AND done_at IS NULL")
-            .bind(case.0).bind(now.micros()).bind(actor).execute(db).await.map(|_| ()))?;
-        self.note_case(
-            now,
-            actor,
-            "case.closed.withdrawn",
-            case,
-            None,
-            Some(&reason_json(reason)?),
-        )
-        .await
-    }
-
     /// Moves cases whose standing has changed, and says so in the ledger.
     pub async fn restand(
         &mut self,
@@ -428,7 +322,7 @@ impl Tx {
     }
 }
 
-fn reason_json(reason: &str) -> Result<String, StoreError> {
+pub(super) fn reason_json(reason: &str) -> Result<String, StoreError> {
     Ok(serde_json::to_string(
         &serde_json::json!({ "reason": reason }),
     )?)

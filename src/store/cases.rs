@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use super::{LatestEvidence, StoreError, Tx, ids, on, on_set, strange};
 use crate::domain::case::{CaseState, Claim, ClosedAs, Ended, Route};
+use crate::domain::closing::ClosingReason;
 use crate::domain::evidence::Standing;
 use crate::domain::finding::{Baseline, Category, Severity};
 use crate::domain::identity::Realm;
@@ -44,6 +45,12 @@ pub struct CaseRow {
     pub contain_override_at: Option<Moment>,
     /// Until when it is exempt.
     pub exempt_until: Option<Moment>,
+    /// Until when one operator lets it rest: no letter goes meanwhile, and it is due all the same.
+    pub snoozed_until: Option<Moment>,
+    /// The operator who sees to it that its person is reached.
+    pub reach_by: Option<String>,
+    /// In which way it was closed.
+    pub closed_reason: Option<ClosingReason>,
     /// When the directory says it was made safe.
     pub safe_at: Option<Moment>,
 }
@@ -71,6 +78,9 @@ struct Raw {
     contained_at: Option<i64>,
     contain_override_at: Option<i64>,
     exempt_until: Option<i64>,
+    snoozed_until: Option<i64>,
+    reach_by: Option<String>,
+    closed_reason: Option<String>,
     closed_at: Option<i64>,
     closed_as: Option<String>,
     safe_at: Option<i64>,
@@ -123,6 +133,13 @@ impl TryFrom<Raw> for CaseRow {
             contained_at: at(row.contained_at),
             contain_override_at: at(row.contain_override_at),
             exempt_until: at(row.exempt_until),
+            snoozed_until: at(row.snoozed_until),
+            reach_by: row.reach_by,
+            closed_reason: row
+                .closed_reason
+                .as_deref()
+                .map(|word| ClosingReason::from_word(word).ok_or_else(|| bad("closed_reason")))
+                .transpose()?,
             safe_at: at(row.safe_at),
             department: row.department,
             not_reached: row.not_reached,
@@ -130,10 +147,17 @@ impl TryFrom<Raw> for CaseRow {
     }
 }
 
+impl CaseRow {
+    /// Until when nobody is written to about it: exempt, or snoozed.
+    pub fn rests_until(&self) -> Option<Moment> {
+        self.exempt_until.max(self.snoozed_until)
+    }
+}
+
 macro_rules! columns {
     () => {
         "c.id, c.account_id, c.person_id, c.route, c.department, c.category, c.severity, c.found_at, c.bad_as_of, c.baseline, c.opened_at, c.reopens_id, c.state, c.standing, \
-         c.thread_id, c.notice_at, c.deadline_at, c.not_reached, c.contained_at, c.contain_override_at, c.exempt_until, c.closed_at, c.closed_as, c.safe_at"
+         c.thread_id, c.notice_at, c.deadline_at, c.not_reached, c.contained_at, c.contain_override_at, c.exempt_until, c.snoozed_until, c.reach_by, c.closed_reason, c.closed_at, c.closed_as, c.safe_at"
     };
 }
 

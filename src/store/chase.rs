@@ -35,7 +35,7 @@ impl Tx {
              FROM (SELECT thread_id, kind FROM deliveries WHERE state = 'queued' UNION ALL SELECT thread_id, kind FROM deliveries WHERE state = 'leased') x
              CROSS JOIN threads t
              WHERE t.id = x.thread_id AND t.kind = x.kind AND t.state = 'running' AND t.id > $1 AND t.first_at <= $2 AND ($2 - t.first_at >= $3 OR ($2 - t.first_at) * $4 >= t.deadline_at - t.first_at)
-                 AND EXISTS (SELECT 1 FROM cases c WHERE c.thread_id = t.id AND c.state = 'open' AND COALESCE(c.exempt_until, 0) <= $2
+                 AND EXISTS (SELECT 1 FROM cases c WHERE c.thread_id = t.id AND c.state = 'open' AND COALESCE(c.exempt_until, 0) <= $2 AND COALESCE(c.snoozed_until, 0) <= $2
                      AND NOT EXISTS (SELECT 1 FROM tasks k WHERE k.case_id = c.id AND k.kind = 'reach' AND k.done_at IS NULL))
              ORDER BY t.id LIMIT $5",
         ).bind(after).bind(now.micros()).bind(longest.num_microseconds().unwrap_or(i64::MAX)).bind(i64::from(share)).bind(limit).fetch_all(db).await)?;

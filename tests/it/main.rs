@@ -17,6 +17,7 @@ mod migrations;
 mod operations;
 mod outage;
 mod rates;
+mod reach;
 mod report;
 mod serve;
 mod store;

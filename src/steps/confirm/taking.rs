@@ -7,6 +7,7 @@ use crate::app::App;
 use crate::config::EvidenceSource;
 use crate::directory::evidence::{EvidenceItem, EvidenceRow};
 use crate::domain::case::{CaseEvent, CaseState, ClosedAs};
+use crate::domain::closing::ClosingReason;
 use crate::domain::evidence::{Evidence, Grade, Rule, Standing, assess, grade};
 use crate::domain::identity::{Match, resolve};
 use crate::domain::{AccountId, CaseId, Moment};
@@ -128,6 +129,7 @@ impl Taking<'_> {
                         safe_at,
                         evidence: latest.id,
                         grade: latest.grade,
+                        reason: ClosingReason::of(closed_as, &latest.evidence),
                         standing,
                     });
                     closed.push((

@@ -7,7 +7,8 @@ use data_encoding::BASE64URL_NOPAD;
 use super::Intake;
 use crate::audit::Item;
 use crate::domain::case::{Claim, OnClaims, Route, on_claims};
-use crate::domain::evidence::{Rule, Standing, assess};
+use crate::domain::closing::ClosingReason;
+use crate::domain::evidence::{Grade, Rule, Standing, assess};
 use crate::domain::finding::{AuditRow, Category, Effect, Reject, RejectReason, dedupe_key};
 use crate::domain::identity::{Key, Match, RealmNames, resolve};
 use crate::domain::person::AccountKind;
@@ -240,16 +241,18 @@ impl Taking<'_> {
                     } else {
                         Standing::Reset
                     };
-                    let grade = deciding
-                        .evidence
-                        .get(&account)
-                        .map_or(crate::domain::evidence::Grade::B, |latest| latest.grade);
+                    let latest = deciding.evidence.get(&account);
+                    let grade = latest.map_or(Grade::B, |latest| latest.grade);
+                    let reason = latest.map_or(ClosingReason::ChangedBeforeImport, |latest| {
+                        ClosingReason::of(closed_as, &latest.evidence).at_import()
+                    });
                     let closing = CaseClosing {
                         case: CaseId(0),
                         closed_as,
                         safe_at,
                         evidence,
                         grade,
+                        reason,
                         standing,
                     };
                     moves.open(

@@ -40,7 +40,7 @@ pub(super) async fn chase(app: &App, queued: &mut Queued) -> anyhow::Result<()> 
             .iter()
             .filter(|case| {
                 matches!(case.state, CaseState::Open)
-                    && case.exempt_until.is_none_or(|until| until <= now)
+                    && case.rests_until().is_none_or(|until| until <= now)
             })
             .map(|case| (case.id, TaskKind::Reach, LATE, None))
             .collect();

@@ -90,7 +90,7 @@ async fn climb(
         .iter()
         .filter(|case| {
             !matches!(case.state, CaseState::Closed { .. })
-                && case.exempt_until.is_none_or(|until| until <= now)
+                && case.rests_until().is_none_or(|until| until <= now)
         })
         .collect();
     let mut message_ids = thread.message_ids.clone();

@@ -1,6 +1,7 @@
 //! Cases: opened by findings, moved by people, closed by evidence; each change has its line in the ledger.
 
 use division_bell::domain::case::{CaseState, Claim, ClosedAs, Ended, Route};
+use division_bell::domain::closing::ClosingReason;
 use division_bell::domain::evidence::{Grade, Standing};
 use division_bell::domain::figures::Figures;
 use division_bell::domain::finding::{Baseline, Category, Precision, Severity};
@@ -14,7 +15,7 @@ use super::bed::{Someone, at, changed, opening, realm, weak};
 use super::{Bed, both};
 
 /// Evidence of grade A about each of these people, and its numbers in their order.
-async fn proofs(bed: &Bed, people: &[Someone]) -> Vec<EvidenceId> {
+pub async fn proofs(bed: &Bed, people: &[Someone]) -> Vec<EvidenceId> {
     let mut tx = bed.tx().await;
     let read = tx
         .add_evidence_read(&EvidenceRead {
@@ -48,6 +49,7 @@ fn closing(case: CaseId, evidence: EvidenceId, closed_as: ClosedAs) -> CaseClosi
         safe_at: Some(at(3)),
         evidence,
         grade: Grade::A,
+        reason: ClosingReason::PasswordChanged,
         standing: if closed_as == ClosedAs::Disabled {
             Standing::ClosedDisabled
         } else {
@@ -101,6 +103,9 @@ async fn a_case_opens_with_all_that_is_known_of_it() {
             contained_at: None,
             contain_override_at: None,
             exempt_until: None,
+            snoozed_until: None,
+            reach_by: None,
+            closed_reason: None,
             safe_at: None,
         };
         assert_eq!(bed.case(id).await, expected);
@@ -256,7 +261,7 @@ async fn evidence_closes_a_case_once_and_ends_its_tasks() {
         );
         assert_eq!(
             last.detail,
-            Some(format!("{{\"evidence\":{},\"grade\":\"A\"}}", proof[0]))
+            Some(format!("{{\"evidence\":{},\"grade\":\"A\",\"reason\":\"password_changed\",\"source\":\"export\"}}", proof[0]))
         );
 
         // One of two is closed already: neither closes, and nothing is said.

@@ -2,6 +2,7 @@
 
 use division_bell::domain::campaign::CampaignState::{Running, Stopped};
 use division_bell::domain::case::ClosedAs;
+use division_bell::domain::closing::ClosingReason;
 use division_bell::domain::delivery::{Outcome, Verdict};
 use division_bell::domain::evidence::{Grade, Standing};
 use division_bell::domain::finding::{Category, Reject, RejectReason};
@@ -90,6 +91,7 @@ async fn a_case_is_told_as_it_stood_however_it_went_on() {
             safe_at: Some(at(29)),
             evidence: proof,
             grade: Grade::A,
+            reason: ClosingReason::PasswordChanged,
             standing: Standing::Reset,
         };
         tx.close_cases(&[closing], "bell", at(30)).await.unwrap();
@@ -389,6 +391,7 @@ async fn an_evidence_file_is_a_paper_once_it_has_closed_a_case() {
             safe_at: Some(at(3)),
             evidence: proof.unwrap(),
             grade: Grade::A,
+            reason: ClosingReason::PasswordChanged,
             standing: Standing::Reset,
         };
         tx.close_cases(&[closing], "bell", at(7)).await.unwrap();

@@ -19,6 +19,7 @@ mod people;
 mod plans;
 mod races;
 mod rates;
+mod reach;
 mod runs;
 mod texts;
 
