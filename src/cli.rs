@@ -119,6 +119,9 @@ pub enum Command {
         #[arg(long, requires = "done")]
         note: Option<String>,
     },
+    /// Whether every step that was due about every open case was taken, once, and if not, why not. `serve` does this by
+    /// itself, each hour. Exit code 1 if something was forgotten
+    AuditSteps,
     /// What is wrong with the service itself: relay, database, disk, mailbox, steps. Exit code 1 if anything is
     Alarms,
     /// Incidents: what staff and public are told about

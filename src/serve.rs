@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use anyhow::Context;
+use chrono::TimeDelta;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::app::Shared;
+use crate::app::{App, Shared};
 use crate::domain::Moment;
 use crate::schedule::Schedule;
 use crate::steps::{self, deliver::Stopping};
@@ -15,6 +16,9 @@ use crate::store::{Claimed, StoreError};
 
 /// After the signal to stop, steps have this long to come to an end.
 const GRACE: Duration = Duration::from_secs(8);
+
+/// What the schedule may be late by without anybody having forgotten it.
+const LATE: TimeDelta = TimeDelta::minutes(15);
 
 /// The longest sleep: a clock that was set forward is noticed this soon.
 const NAP: Duration = Duration::from_secs(30);
@@ -146,6 +150,21 @@ async fn fire(
     Ok(())
 }
 
+/// Steps that the schedule has run before, and has not when it should have.
+pub async fn not_run(app: &App) -> anyhow::Result<Vec<&'static str>> {
+    let due_before = app.clock.now().minus(LATE);
+    let mut missing = Vec::new();
+    for (name, line) in app.config.schedule.lines() {
+        let schedule = Schedule::parse(&line.text, app.config.schedule.zone)?;
+        if let Some(run) = app.store.latest_run(name).await?
+            && schedule.latest_due(run.due_at, due_before).is_some()
+        {
+            missing.push(name);
+        }
+    }
+    Ok(missing)
+}
+
 /// Whose trouble it is when a step fails: the name of an alarm, and what it says.
 fn trouble(name: &str, error: &anyhow::Error) -> (String, String) {
     let of_store = || {
@@ -221,6 +240,9 @@ pub async fn step(app: &Shared, name: &str, stopping: &Stopping) -> anyhow::Resu
         "inbox" => steps::inbox::receive(app).await?.to_string(),
         "confirm" => steps::confirm::confirm(app, None, None).await?.to_string(),
         "announce" => steps::announce::announce(app).await?.to_string(),
+        "audit_steps" => steps::audit_steps::audit_steps(app, not_run(app).await?, true)
+            .await?
+            .to_string(),
         "report" => steps::report::write_scheduled(app).await?,
         other => anyhow::bail!("there is no step named {other:?}"),
     })

@@ -3,6 +3,7 @@
 
 pub mod discord;
 pub mod folder;
+pub mod heartbeat;
 pub mod inbox;
 pub mod sms;
 pub mod smtp;

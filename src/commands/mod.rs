@@ -227,6 +227,11 @@ async fn with_app(cli: &Cli, app: &Shared) -> anyhow::Result<Said> {
         Command::Delivery(command) => delivery::run(cli, app, command).await,
         Command::Hold(command) => delivery::hold(cli, app, command).await,
         Command::Tasks { done, note } => case::tasks(cli, app, *done, note.as_deref()).await,
+        Command::AuditSteps => {
+            let audited =
+                steps::audit_steps::audit_steps(app, serve::not_run(app).await?, false).await?;
+            Ok(Said::both(&audited)?.look_if(!audited.is_good()))
+        }
         Command::Alarms => alarms::run(app).await,
         Command::Incident(command) => incident::run(cli, app, command).await,
         Command::Access(command) => access::run(cli, app, command).await,

@@ -3,25 +3,64 @@
 use std::time::Duration;
 
 use chrono::TimeDelta;
+use reqwest::Url;
 use serde::Serialize;
 
 use super::hashed;
-use super::section::{Read, Section};
-use super::values::{DAY, delta, line};
+use super::section::{Parsed, Read, Section, Value};
+use super::values::{DAY, delta, is_loopback, line};
 
 /// How an operator is told, beside the log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Alarm {
     /// A program and its arguments, which gets the text on its standard input; none if it is empty.
     pub command: Vec<String>,
+    /// Who hears that a self-audit was good. Whoever misses it raises the alarm that we cannot.
+    pub heartbeat: Option<Heartbeat>,
     /// What goes on being wrong is told again after this long, not before.
     #[serde(serialize_with = "hashed::delta")]
     pub every: TimeDelta,
 }
 
+/// An address that is asked for after each good round; its path may be a secret.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Heartbeat(Url);
+
+impl Heartbeat {
+    /// The address.
+    pub const fn url(&self) -> &Url {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for Heartbeat {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Heartbeat(…)")
+    }
+}
+
+impl Serialize for Heartbeat {
+    fn serialize<S: serde::Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+        out.serialize_str(self.0.as_str())
+    }
+}
+
+fn heartbeat(value: &Value<'_>) -> Parsed<Heartbeat> {
+    let text = line(value)?;
+    let is_ours = |url: &Url| {
+        let host = url.host_str().map(|host| host.trim_matches(['[', ']']));
+        url.scheme() == "https" || url.scheme() == "http" && host.is_some_and(is_loopback)
+    };
+    let url = Url::parse(&text).ok().filter(is_ours);
+    url.map(Heartbeat).ok_or_else(|| {
+        "this is no address to ask for; use https://, or http:// on this machine".into()
+    })
+}
+
 pub(super) fn alarm(root: &Section<'_>) -> Read<Alarm> {
     let own = root.section("alarm");
     let command = own.list("command", line);
+    let heartbeat = own.optional("heartbeat", heartbeat);
     let every = own.or(
         "every",
         delta(Duration::from_secs(60), 7 * DAY),
@@ -46,6 +85,7 @@ pub(super) fn alarm(root: &Section<'_>) -> Read<Alarm> {
         };
         Ok(Alarm {
             command,
+            heartbeat: heartbeat?,
             every: every?,
         })
     })

@@ -95,6 +95,8 @@ pub struct Schedule {
     pub confirm: CronLine,
     /// Figures → the status post.
     pub announce: CronLine,
+    /// Open cases → whether every due step was taken.
+    pub audit_steps: CronLine,
     /// Cases → the compliance report.
     pub report: CronLine,
     /// Where audit files are dropped, a folder for each source in it.
@@ -104,7 +106,7 @@ pub struct Schedule {
 
 impl Schedule {
     /// Every step that runs by the clock, by its name, in the order of the flow.
-    pub fn lines(&self) -> [(&'static str, &CronLine); 9] {
+    pub fn lines(&self) -> [(&'static str, &CronLine); 10] {
         [
             ("people", &self.people),
             ("intake", &self.intake),
@@ -114,6 +116,7 @@ impl Schedule {
             ("inbox", &self.inbox),
             ("confirm", &self.confirm),
             ("announce", &self.announce),
+            ("audit_steps", &self.audit_steps),
             ("report", &self.report),
         ]
     }
@@ -142,6 +145,7 @@ pub(super) fn schedule(root: &Section<'_>, site: Option<Tz>) -> Read<Schedule> {
     let inbox = cron("inbox", "30 */5 * * * *");
     let confirm = cron("confirm", "0 15 * * * *");
     let announce = cron("announce", "0 0 9 * * Mon-Fri");
+    let audit_steps = cron("audit_steps", "0 45 * * * *");
     let report = cron("report", "0 0 7 * * Mon");
     let drop_folder = own.or("drop_folder", path, own.folder().join("audits"));
     own.finish()?;
@@ -155,6 +159,7 @@ pub(super) fn schedule(root: &Section<'_>, site: Option<Tz>) -> Read<Schedule> {
         inbox: inbox?,
         confirm: confirm?,
         announce: announce?,
+        audit_steps: audit_steps?,
         report: report?,
         drop_folder: drop_folder?,
     })

@@ -25,6 +25,7 @@ pub mod policy;
 pub mod rate;
 pub mod reply;
 pub mod report;
+pub mod self_audit;
 pub mod survival;
 pub mod text;
 pub mod way;

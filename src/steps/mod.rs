@@ -1,6 +1,7 @@
 //! The arrows, in the order of the flow: each loads, decides, saves, and is safe to repeat.
 
 pub mod announce;
+pub mod audit_steps;
 pub mod calls;
 pub mod campaign;
 pub mod confirm;

@@ -27,6 +27,7 @@ mod people;
 mod rates;
 mod reach;
 mod runs;
+mod self_audit;
 mod stories;
 mod tasks;
 

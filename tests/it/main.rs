@@ -19,6 +19,7 @@ mod outage;
 mod rates;
 mod reach;
 mod report;
+mod self_audit;
 mod serve;
 mod store;
 mod ways;

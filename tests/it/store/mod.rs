@@ -21,6 +21,7 @@ mod races;
 mod rates;
 mod reach;
 mod runs;
+mod self_audit;
 mod texts;
 
 use std::path::Path;

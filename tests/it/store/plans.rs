@@ -82,6 +82,14 @@ const LOOKS_THROUGH: &[(&str, &str)] = &[
         "UPDATE tasks SET done_at = $2, done_by = 'bell' WHERE kind = 'reach'",
         "once after an outage, and only if the look before it found something",
     ),
+    (
+        "LEFT JOIN tasks k ON k.case_id = c.id AND k.kind = 'reach'",
+        "whom nobody has reached: an operator asks, and all open cases are looked at",
+    ),
+    (
+        "exempt_until IS NOT NULL OR snoozed_until IS NOT NULL",
+        "what rests: an operator asks, and all open cases are looked at",
+    ),
 ];
 
 /// A statement as it stands in the source, and the columns of its set if it is about one.
@@ -340,6 +348,7 @@ fn objections(sql: &str, plan: &[(i64, String)]) -> Vec<String> {
             "deliveries_leased",
             "threads_due",
             "cases_unplanned",
+            "cases_reset",
         ]
         .iter()
         .any(|index| line.contains(&format!("INDEX {index}")));
