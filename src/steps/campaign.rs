@@ -198,7 +198,7 @@ impl About {
         // By the way that was approved: that a way fails, or is left out, is no change of it.
         let (Some(person), Some(to)) = (
             self.persons.get(&thread.person),
-            self.decided(app, thread, Vec::new()),
+            self.decided(app, thread, Vec::new(), |case| case.claim.category),
         ) else {
             return Ok("nobody".to_owned());
         };
@@ -229,7 +229,7 @@ impl About {
         let mut not_by = self.without(thread);
         let tried = self.tried.get(&thread.id).map_or(&[][..], Vec::as_slice);
         not_by.extend(tried.iter().map(|tried| tried.way));
-        self.decided(app, thread, not_by)
+        self.decided(app, thread, not_by, |case| case.claim.category)
     }
 
     /// Where a thread's reminders go: where its first notice arrived, else by the first way that has not failed.
@@ -240,7 +240,13 @@ impl About {
             Some(arrived) => not_by.extend(Way::ALL.iter().filter(|way| **way != arrived.way)),
             None => not_by.extend(tried.iter().map(|tried| tried.way)),
         }
-        self.decided(app, thread, not_by)
+        // A later audit may have raised a category. The ladder stays as it was frozen, and so does the reminder; only where
+        // an intruder may read along nothing more is said.
+        let category = |case: &CaseRow| match case.claim.category {
+            Category::Compromised => Category::Compromised,
+            Category::Breached | Category::Attacked | Category::Weak => thread.category,
+        };
+        self.decided(app, thread, not_by, category)
     }
 
     /// Whether each way of a thread's first notice has ended in vain.
@@ -269,14 +275,20 @@ impl About {
             .collect()
     }
 
-    fn decided(&self, app: &App, thread: &Thread, not_by: Vec<Way>) -> Option<Destination> {
+    fn decided(
+        &self,
+        app: &App,
+        thread: &Thread,
+        not_by: Vec<Way>,
+        category: impl Fn(&CaseRow) -> Category,
+    ) -> Option<Destination> {
         let mut reader = reader(self.persons.get(&thread.person)?);
         (reader.enabled, reader.left, reader.not_by) = (true, false, not_by);
         let cases: Vec<Tellable> = self
             .of(thread)
             .iter()
             .map(|case| Tellable {
-                category: case.claim.category,
+                category: category(case),
                 route: case.route,
                 standing: crate::domain::evidence::Standing::Open,
                 contained_at: case.contained_at,

@@ -14,6 +14,7 @@ mod layers;
 mod lockfile;
 mod mail;
 mod migrations;
+mod model;
 mod operations;
 mod outage;
 mod rates;
