@@ -8,7 +8,7 @@ use crate::config::EvidenceSource;
 use crate::directory::evidence::{EvidenceItem, EvidenceRow};
 use crate::domain::case::{CaseEvent, CaseState, ClosedAs};
 use crate::domain::evidence::{Evidence, Grade, Rule, Standing, assess, grade};
-use crate::domain::identity::{Match, resolve};
+use crate::domain::identity::{KeyKind, Match, resolve};
 use crate::domain::{AccountId, CaseId, Moment};
 use crate::steps::notify::thank;
 use crate::store::{CaseClosing, CaseOpening, CaseRow, EvidenceDraft, LatestEvidence, Tx};
@@ -18,6 +18,9 @@ pub(super) struct Taking<'a> {
     pub app: &'a App,
     pub source: &'a EvidenceSource,
     pub rule: Rule,
+    /// The directory's immutable id decides alone where the store knows it: names that moved since people were last listed
+    /// are no contradiction, and need not be looked up.
+    pub id_decides: bool,
     pub now: Moment,
 }
 
@@ -57,6 +60,14 @@ impl Taking<'_> {
         confirmed: &mut Confirmed,
     ) -> anyhow::Result<Vec<EvidenceDraft>> {
         let names = &self.app.realm(&self.source.realm)?.names;
+        let mut drafts: BTreeMap<AccountId, EvidenceDraft> = BTreeMap::new();
+        let rows = match self.id_decides {
+            true => self.by_id(tx, rows, &mut drafts).await?,
+            false => rows,
+        };
+        if rows.is_empty() {
+            return Ok(drafts.into_values().collect());
+        }
         let lookups: BTreeSet<_> = rows
             .iter()
             .flat_map(|row| &row.keys)
@@ -65,7 +76,6 @@ impl Taking<'_> {
         let known = tx
             .known(&names.realm, &lookups.into_iter().collect::<Vec<_>>())
             .await?;
-        let mut drafts: BTreeMap<AccountId, EvidenceDraft> = BTreeMap::new();
         for row in rows {
             if row
                 .realm
@@ -76,21 +86,40 @@ impl Taking<'_> {
             }
             match resolve(&row.keys, names, true, |lookup| known.hits(lookup)) {
                 Match::Account(account) => {
-                    let grade = grade(&row.evidence);
-                    drafts.insert(
-                        account,
-                        EvidenceDraft {
-                            account,
-                            line: row.line,
-                            grade,
-                            evidence: row.evidence,
-                        },
-                    );
+                    drafts.insert(account, draft(account, row));
                 }
                 Match::Nobody | Match::Ambiguous | Match::Conflict => confirmed.unmatched += 1,
             }
         }
         Ok(drafts.into_values().collect())
+    }
+
+    /// Takes out the rows whose immutable id the store knows; gives back the others.
+    async fn by_id(
+        &self,
+        tx: &mut Tx,
+        rows: Vec<EvidenceRow>,
+        drafts: &mut BTreeMap<AccountId, EvidenceDraft>,
+    ) -> anyhow::Result<Vec<EvidenceRow>> {
+        let names = &self.app.realm(&self.source.realm)?.names;
+        let id = |row: &EvidenceRow| {
+            let own = row.keys.iter().find(|key| key.kind == KeyKind::ObjectId)?;
+            own.lookups(names, true).into_iter().next()
+        };
+        let lookups: BTreeSet<_> = rows.iter().filter_map(id).collect();
+        let known = tx
+            .known(&names.realm, &lookups.into_iter().collect::<Vec<_>>())
+            .await?;
+        let mut others = Vec::new();
+        for row in rows {
+            match id(&row).as_ref().map(|lookup| known.hits(lookup)) {
+                Some(&[account]) => {
+                    drafts.insert(account, draft(account, row));
+                }
+                _ => others.push(row),
+            }
+        }
+        Ok(others)
     }
 
     async fn decide(
@@ -206,5 +235,14 @@ impl Taking<'_> {
             reopens: Some(case.id),
             standing,
         })
+    }
+}
+
+fn draft(account: AccountId, row: EvidenceRow) -> EvidenceDraft {
+    EvidenceDraft {
+        account,
+        line: row.line,
+        grade: grade(&row.evidence),
+        evidence: row.evidence,
     }
 }
