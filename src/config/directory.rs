@@ -21,7 +21,6 @@ pub struct Directory {
     /// Whether an account that is not listed has left.
     pub complete: bool,
     /// Where the listing comes from.
-    #[serde(flatten)]
     pub kind: DirectoryKind,
 }
 

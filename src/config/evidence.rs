@@ -21,7 +21,6 @@ pub struct EvidenceSource {
     /// Whose accounts it names.
     pub realm: Realm,
     /// How it tells.
-    #[serde(flatten)]
     pub kind: EvidenceKind,
 }
 

@@ -157,7 +157,9 @@ async fn take(
         }
         let (tx, id, own) = saving.tx().await?;
         taking.take(tx, id, items, own).await?;
-        saving.batch_ends(confirmed).await?;
+        saving
+            .batch_ends(opened.reading.has_next(), confirmed)
+            .await?;
     }
     let ended = opened.reading.end().await?;
     let summary = ended.summary;

@@ -57,8 +57,8 @@ pub async fn sync(
     let mut tx = app.store.begin().await?;
     let before = tx.accounts_present(&directory.realm).await?;
     tx.commit().await?;
-    // A file goes into one transaction. An account of a server is a fact of its own, and no transaction waits for a network;
-    // who has left is only said at the end.
+    // A file goes into one transaction. An account of a server is a fact of its own, and no transaction waits for a network:
+    // it ends when the next batch is not here yet. Who has left is only said at the end.
     let mut whole = None;
     let mut synced = Synced::default();
     let mut seen = std::collections::HashSet::new();
@@ -70,7 +70,7 @@ pub async fn sync(
         };
         let (counts, changes) = tx.sync_people(&directory.realm, &entries, now).await?;
         synced.add(counts, changes);
-        match reading.is_whole {
+        match reading.is_whole || reading.has_next() {
             true => whole = Some(tx),
             false => tx.commit().await?,
         }

@@ -128,6 +128,11 @@ impl<T: Send + 'static> Reading<T> {
         self.batches.recv().await
     }
 
+    /// Whether the next batch is here already, so that whoever asks for it need not wait.
+    pub fn has_next(&self) -> bool {
+        !self.batches.is_empty()
+    }
+
     /// What it came to. What was handed on before an error is not all there is.
     pub async fn end(self) -> anyhow::Result<Ended> {
         drop(self.batches);

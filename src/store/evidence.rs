@@ -132,7 +132,8 @@ impl Tx {
         Ok(())
     }
 
-    /// Keeps evidence that says something new; what only confirms the newest moves its time of observation.
+    /// Keeps evidence that says something new; what only confirms the newest moves its time of observation. An account counts
+    /// once. Gives what is the newest of each from then on.
     pub async fn add_evidence(
         &mut self,
         read: i64,
@@ -154,16 +155,21 @@ impl Tx {
             observed_at: i64,
         }
         let (mut new, mut same) = (Vec::new(), Vec::new());
+        let mut after = before;
         for draft in drafts {
-            match before.get(&draft.account) {
+            match after.get_mut(&draft.account) {
                 Some(latest)
                     if latest.grade == draft.grade
                         && says_the_same(&latest.evidence, &draft.evidence) =>
                 {
-                    same.push(Same {
-                        id: latest.id.0,
-                        observed_at: draft.evidence.observed_at.micros(),
-                    });
+                    let observed_at = draft.evidence.observed_at;
+                    if latest.evidence.observed_at < observed_at {
+                        latest.evidence.observed_at = observed_at;
+                        same.push(Same {
+                            id: latest.id.0,
+                            observed_at: observed_at.micros(),
+                        });
+                    }
                 }
                 _ => new.push(Set {
                     account_id: draft.account.0,
@@ -179,12 +185,23 @@ impl Tx {
             "UPDATE evidence SET observed_at = d.observed_at FROM d WHERE evidence.id = d.id AND evidence.observed_at < d.observed_at",
             sqlx::query, |query, db| query.execute(db).await.map(|_| ())
         )?;
-        on_set!(
+        let added: Vec<(i64, i64)> = on_set!(
             self, &new, [account_id bigint, line bigint, grade text, facts text, observed_at bigint],
-            "INSERT INTO evidence (account_id, read_id, line, facts, grade, observed_at) SELECT account_id, $2, line, facts, grade, observed_at FROM d",
-            sqlx::query, |query, db| query.bind(read).execute(db).await.map(|_| ())
+            "INSERT INTO evidence (account_id, read_id, line, facts, grade, observed_at) SELECT account_id, $2, line, facts, grade, observed_at FROM d RETURNING account_id, id",
+            sqlx::query_as::<_, (i64, i64)>, |query, db| query.bind(read).fetch_all(db).await
         )?;
-        self.latest_evidence(&accounts).await
+        let added: HashMap<i64, i64> = added.into_iter().collect();
+        for draft in drafts {
+            if let Some(id) = added.get(&draft.account.0) {
+                let latest = LatestEvidence {
+                    id: EvidenceId(*id),
+                    grade: draft.grade,
+                    evidence: draft.evidence.clone(),
+                };
+                after.insert(draft.account, latest);
+            }
+        }
+        Ok(after)
     }
 }
 

@@ -136,6 +136,13 @@ pub(super) fn sid(bytes: &[u8]) -> Option<String> {
     Some(text)
 }
 
+/// Whether an account came with the domain: Administrator, Guest, krbtgt.
+pub(super) fn is_builtin(sid: &str) -> bool {
+    let of_domain = sid.strip_prefix("S-1-5-21-");
+    let last = of_domain.and_then(|parts| parts.rsplit('-').next());
+    matches!(last, Some("500" | "501" | "502"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -249,6 +256,11 @@ mod tests {
             sid(&bytes).unwrap(),
             "S-1-5-21-3079597300-2551861751-2544032923-1102"
         );
+        assert!(!is_builtin(
+            "S-1-5-21-3079597300-2551861751-2544032923-1102"
+        ));
+        assert!(is_builtin("S-1-5-21-3079597300-2551861751-2544032923-502"));
+        assert!(!is_builtin("S-1-5-32-500"));
         assert_eq!(sid(&bytes[..27]), None);
         assert_eq!(sid(&[]), None);
         assert_eq!(sid(&[2, 0, 0, 0, 0, 0, 0, 5]), None);

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use super::connection::{Connection, Pages};
 use super::entry::Entry;
 use super::profile::Profile;
-use super::{LdapError, LdapOptions};
+use super::{LdapError, LdapOptions, active_directory};
 use crate::directory::Summary;
 use crate::directory::people::{PeopleItem, is_plain, language, mobile};
 use crate::domain::finding::{Reject, RejectReason};
@@ -191,6 +191,7 @@ impl PeopleReading {
             }
         };
         let (sam, upn) = (name(own.login), name(own.upn));
+        let sid = self.profile.sid(entry);
         let mut or_flaw = |value: Result<Option<String>, RejectReason>| {
             value.unwrap_or_else(|reason| {
                 flaws.push(reason);
@@ -205,6 +206,7 @@ impl PeopleReading {
         });
         let kind = match text("kind") {
             "" if sam.as_deref().is_some_and(|sam| sam.ends_with('$')) => AccountKind::Machine,
+            "" if sid.as_deref().is_some_and(active_directory::is_builtin) => AccountKind::Builtin,
             "" => AccountKind::Person,
             word => AccountKind::from_word(&word.to_lowercase()).unwrap_or_else(|| {
                 flaws.push(RejectReason::BadValue);
@@ -228,7 +230,7 @@ impl PeopleReading {
         let aliases = self.aliases(entry, mail.as_ref());
         Ok(DirectoryEntry {
             object_id,
-            sid: self.profile.sid(entry),
+            sid,
             display_name: PersonName::new(shown),
             sam,
             upn,

@@ -8,7 +8,7 @@ use crate::config::EvidenceSource;
 use crate::directory::evidence::{EvidenceItem, EvidenceRow};
 use crate::domain::case::{CaseEvent, CaseState, ClosedAs};
 use crate::domain::evidence::{Evidence, Grade, Rule, Standing, assess, grade};
-use crate::domain::identity::{KeyKind, Match, resolve};
+use crate::domain::identity::{Key, KeyKind, Match, resolve};
 use crate::domain::{AccountId, CaseId, Moment};
 use crate::steps::notify::thank;
 use crate::store::{CaseClosing, CaseOpening, CaseRow, EvidenceDraft, LatestEvidence, Tx};
@@ -101,22 +101,21 @@ impl Taking<'_> {
         rows: Vec<EvidenceRow>,
         drafts: &mut BTreeMap<AccountId, EvidenceDraft>,
     ) -> anyhow::Result<Vec<EvidenceRow>> {
-        let names = &self.app.realm(&self.source.realm)?.names;
         let id = |row: &EvidenceRow| {
-            let own = row.keys.iter().find(|key| key.kind == KeyKind::ObjectId)?;
-            own.lookups(names, true).into_iter().next()
+            let own = row.keys.iter().find(|key| key.kind == KeyKind::ObjectId);
+            own.map(Key::folded)
         };
-        let lookups: BTreeSet<_> = rows.iter().filter_map(id).collect();
+        let ids: BTreeSet<String> = rows.iter().filter_map(id).collect();
         let known = tx
-            .known(&names.realm, &lookups.into_iter().collect::<Vec<_>>())
+            .accounts_by_object(&self.source.realm, &ids.into_iter().collect::<Vec<_>>())
             .await?;
         let mut others = Vec::new();
         for row in rows {
-            match id(&row).as_ref().map(|lookup| known.hits(lookup)) {
-                Some(&[account]) => {
+            match id(&row).and_then(|id| known.get(&id).copied()) {
+                Some(account) => {
                     drafts.insert(account, draft(account, row));
                 }
-                _ => others.push(row),
+                None => others.push(row),
             }
         }
         Ok(others)
@@ -129,6 +128,10 @@ impl Taking<'_> {
         confirmed: &mut Confirmed,
     ) -> anyhow::Result<()> {
         let accounts: Vec<AccountId> = latest.keys().copied().collect();
+        let accounts = tx.accounts_with_cases(&accounts).await?;
+        if accounts.is_empty() {
+            return Ok(());
+        }
         let deciding = tx.deciding(&accounts).await?;
         let mut open: Vec<&CaseRow> = deciding.open.values().collect();
         open.sort_by_key(|case| case.id);
@@ -192,7 +195,7 @@ impl Taking<'_> {
         let threads: BTreeSet<i64> = closed.iter().filter_map(|(_, case)| case.thread).collect();
         tx.end_threads(&threads.into_iter().collect::<Vec<_>>(), self.now)
             .await?;
-        confirmed.reopened += self.reopen(tx, latest).await?;
+        confirmed.reopened += self.reopen(tx, &accounts, latest).await?;
         Ok(())
     }
 
@@ -200,12 +203,17 @@ impl Taking<'_> {
     async fn reopen(
         &self,
         tx: &mut Tx,
+        accounts: &[AccountId],
         latest: &HashMap<AccountId, LatestEvidence>,
     ) -> anyhow::Result<u64> {
-        let enabled: Vec<AccountId> = latest
+        let enabled: Vec<AccountId> = accounts
             .iter()
-            .filter(|(_, latest)| !latest.evidence.disabled && latest.evidence.exists)
-            .map(|(id, _)| *id)
+            .filter(|id| {
+                latest
+                    .get(id)
+                    .is_some_and(|latest| !latest.evidence.disabled && latest.evidence.exists)
+            })
+            .copied()
             .collect();
         let cases = tx.closed_as_disabled(&enabled).await?;
         let mut openings = Vec::new();

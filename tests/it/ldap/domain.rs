@@ -70,6 +70,9 @@ async fn people_of_a_domain_are_listed_with_what_is_known_of_them() {
         "SELECT COUNT(*) FROM persons p JOIN persons m ON m.id = p.manager_id WHERE p.display_name = 'boris Test' AND m.display_name = 'ada Test'",
     );
     assert_eq!(managed.await, 1);
+    // Administrator, Guest and krbtgt are nobody's own.
+    let builtin = "SELECT COUNT(*) FROM accounts WHERE kind = 'builtin' AND holder_id IS NULL";
+    assert_eq!(crate::support::count(&bell.app.store, builtin).await, 3);
 
     // A listing that says the same changes nothing; whoever was deleted has left.
     samba.delete("emil");
