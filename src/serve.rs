@@ -238,7 +238,7 @@ pub async fn step(app: &Shared, name: &str, stopping: &Stopping) -> anyhow::Resu
             told
         }
         "inbox" => steps::inbox::receive(app).await?.to_string(),
-        "confirm" => steps::confirm::confirm(app, None, None).await?.to_string(),
+        "confirm" => steps::confirm::poll(app).await?.to_string(),
         "announce" => steps::announce::announce(app).await?.to_string(),
         "audit_steps" => steps::audit_steps::audit_steps(app, not_run(app).await?, true)
             .await?

@@ -72,6 +72,8 @@ fn files(config: &Config, checks: &mut Checks) {
     };
     match &config.directory.kind {
         DirectoryKind::File(own) => checks.add("directory.file", readable(&own.file)),
+        // It is asked below.
+        DirectoryKind::Ldap(_) => {}
     }
     for source in &config.sources {
         checks.add(
@@ -84,6 +86,7 @@ fn files(config: &Config, checks: &mut Checks) {
             EvidenceKind::File(own) => {
                 checks.add(&format!("evidence {:?}", source.name), readable(&own.file))
             }
+            EvidenceKind::Ldap(_) => {}
         }
     }
 }
@@ -131,6 +134,9 @@ async fn outside(app: &App, checks: &mut Checks) {
         "relay",
         relay.map_err(|sent| steps::deliver::describe(&sent)),
     );
+    for (what, result) in steps::ldap::check(app).await {
+        checks.add(&what, result);
+    }
     if app.inbox.is_some() {
         let read = steps::inbox::check(app).await;
         checks.add(

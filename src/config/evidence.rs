@@ -8,7 +8,8 @@ use serde::Serialize;
 
 use super::hashed;
 use super::inputs::{Known, columns};
-use super::section::{Parsed, Read, Section, Value};
+use super::ldap::{self, Ldap};
+use super::section::{Parsed, Read, Section, Told, Value};
 use super::values::{choice, path};
 use crate::domain::identity::Realm;
 
@@ -20,7 +21,6 @@ pub struct EvidenceSource {
     /// Whose accounts it names.
     pub realm: Realm,
     /// How it tells.
-    #[serde(flatten)]
     pub kind: EvidenceKind,
 }
 
@@ -30,6 +30,8 @@ pub struct EvidenceSource {
 pub enum EvidenceKind {
     /// In a file that is written anew.
     File(EvidenceFile),
+    /// An LDAP server that is asked.
+    Ldap(Box<Ldap>),
 }
 
 /// A file in which a directory tells when passwords were changed.
@@ -59,9 +61,10 @@ pub enum EvidenceFormat {
 #[derive(Clone, Copy)]
 enum Kind {
     File,
+    Ldap,
 }
 
-const KINDS: &[(&str, Kind)] = &[("file", Kind::File)];
+const KINDS: &[(&str, Kind)] = &[("file", Kind::File), ("ldap", Kind::Ldap)];
 
 pub(super) fn evidence(root: &Section<'_>, known: Known<'_>) -> Read<Vec<EvidenceSource>> {
     let sections = root.sections("evidence")?;
@@ -79,6 +82,9 @@ fn source(own: Section<'_>, known: Known<'_>, taken: &mut Vec<String>) -> Read<E
     let realm = known.realm_of(&own);
     let kind = kind.and_then(|kind| match kind {
         Kind::File => file(&own, known).map(EvidenceKind::File),
+        Kind::Ldap => ldap::named(&own, known)?
+            .map(|ldap| EvidenceKind::Ldap(Box::new(ldap)))
+            .ok_or(Told),
     });
     own.finish_after(|_| {
         Ok(EvidenceSource {

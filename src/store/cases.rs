@@ -284,6 +284,19 @@ impl Tx {
         rows.into_iter().map(CaseRow::try_from).collect()
     }
 
+    /// Those of these accounts that have a case, open or closed: evidence about any other decides nothing.
+    pub async fn accounts_with_cases(
+        &mut self,
+        accounts: &[AccountId],
+    ) -> Result<Vec<AccountId>, StoreError> {
+        let rows: Vec<(i64,)> = on_set!(
+            self, &ids(accounts.iter().map(|id| id.0)), [id bigint],
+            "SELECT d.id FROM d WHERE EXISTS (SELECT 1 FROM cases c WHERE c.account_id = d.id)",
+            sqlx::query_as::<_, (i64,)>, |query, db| query.fetch_all(db).await
+        )?;
+        Ok(rows.into_iter().map(|(id,)| AccountId(id)).collect())
+    }
+
     /// Cases closed as disabled, with accounts of `realm` that can sign in again by this evidence.
     pub async fn closed_as_disabled(
         &mut self,

@@ -50,7 +50,39 @@ pub struct EvidenceDraft {
     pub evidence: Evidence,
 }
 
+/// An open case, and what a source has said of its account.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct CaseOfObject {
+    /// The directory's immutable id of the account.
+    pub object_id: String,
+    /// When the case was opened.
+    pub opened_at: Moment,
+    /// When the source last spoke of the account, if ever.
+    pub told_at: Option<Moment>,
+}
+
 impl Tx {
+    /// The open cases of a realm, by the directory's ids of their accounts, and when `source` last spoke of each.
+    pub async fn open_cases_by_object(
+        &mut self,
+        realm: &Realm,
+        source: &str,
+    ) -> Result<Vec<CaseOfObject>, StoreError> {
+        let rows: Vec<(String, i64, Option<i64>)> = on!(self, db => sqlx::query_as(
+            "SELECT a.object_id, c.opened_at, (SELECT MAX(e.observed_at) FROM evidence e JOIN evidence_reads r ON r.id = e.read_id
+                 WHERE e.account_id = c.account_id AND r.source = $2)
+             FROM cases c JOIN accounts a ON a.id = c.account_id WHERE c.state <> 'closed' AND a.realm = $1",
+        ).bind(&realm.0).bind(source).fetch_all(db).await)?;
+        Ok(rows
+            .into_iter()
+            .map(|(object_id, opened_at, told_at)| CaseOfObject {
+                object_id,
+                opened_at: Moment::from_micros(opened_at),
+                told_at: told_at.map(Moment::from_micros),
+            })
+            .collect())
+    }
+
     /// The newest evidence of these accounts. Its age counts from the last reading that confirmed it.
     pub async fn latest_evidence(
         &mut self,
@@ -100,7 +132,8 @@ impl Tx {
         Ok(())
     }
 
-    /// Keeps evidence that says something new; what only confirms the newest moves its time of observation.
+    /// Keeps evidence that says something new; what only confirms the newest moves its time of observation. An account counts
+    /// once. Gives what is the newest of each from then on.
     pub async fn add_evidence(
         &mut self,
         read: i64,
@@ -122,16 +155,21 @@ impl Tx {
             observed_at: i64,
         }
         let (mut new, mut same) = (Vec::new(), Vec::new());
+        let mut after = before;
         for draft in drafts {
-            match before.get(&draft.account) {
+            match after.get_mut(&draft.account) {
                 Some(latest)
                     if latest.grade == draft.grade
                         && says_the_same(&latest.evidence, &draft.evidence) =>
                 {
-                    same.push(Same {
-                        id: latest.id.0,
-                        observed_at: draft.evidence.observed_at.micros(),
-                    });
+                    let observed_at = draft.evidence.observed_at;
+                    if latest.evidence.observed_at < observed_at {
+                        latest.evidence.observed_at = observed_at;
+                        same.push(Same {
+                            id: latest.id.0,
+                            observed_at: observed_at.micros(),
+                        });
+                    }
                 }
                 _ => new.push(Set {
                     account_id: draft.account.0,
@@ -147,12 +185,23 @@ impl Tx {
             "UPDATE evidence SET observed_at = d.observed_at FROM d WHERE evidence.id = d.id AND evidence.observed_at < d.observed_at",
             sqlx::query, |query, db| query.execute(db).await.map(|_| ())
         )?;
-        on_set!(
+        let added: Vec<(i64, i64)> = on_set!(
             self, &new, [account_id bigint, line bigint, grade text, facts text, observed_at bigint],
-            "INSERT INTO evidence (account_id, read_id, line, facts, grade, observed_at) SELECT account_id, $2, line, facts, grade, observed_at FROM d",
-            sqlx::query, |query, db| query.bind(read).execute(db).await.map(|_| ())
+            "INSERT INTO evidence (account_id, read_id, line, facts, grade, observed_at) SELECT account_id, $2, line, facts, grade, observed_at FROM d RETURNING account_id, id",
+            sqlx::query_as::<_, (i64, i64)>, |query, db| query.bind(read).fetch_all(db).await
         )?;
-        self.latest_evidence(&accounts).await
+        let added: HashMap<i64, i64> = added.into_iter().collect();
+        for draft in drafts {
+            if let Some(id) = added.get(&draft.account.0) {
+                let latest = LatestEvidence {
+                    id: EvidenceId(*id),
+                    grade: draft.grade,
+                    evidence: draft.evidence.clone(),
+                };
+                after.insert(draft.account, latest);
+            }
+        }
+        Ok(after)
     }
 }
 

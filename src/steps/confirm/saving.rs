@@ -4,6 +4,9 @@ use super::Confirmed;
 use crate::app::App;
 use crate::store::{EvidenceRead, Tx};
 
+/// How many entries go into one transaction of a reading that is saved batch by batch.
+const MOST_ENTRIES: u64 = 5_000;
+
 /// Where a reading goes.
 pub(super) struct Saving<'a> {
     app: &'a App,
@@ -45,9 +48,14 @@ impl<'a> Saving<'a> {
         Ok((tx, id, &mut self.own))
     }
 
-    /// A batch is complete.
-    pub async fn batch_ends(&mut self, confirmed: &mut Confirmed) -> anyhow::Result<()> {
-        match self.by_batch {
+    /// A batch is complete. One that is here already may come into the same transaction, so that a directory which answers
+    /// faster than a disk syncs is not slowed down; nothing is held open while we wait for it, or for long.
+    pub async fn batch_ends(
+        &mut self,
+        has_next: bool,
+        confirmed: &mut Confirmed,
+    ) -> anyhow::Result<()> {
+        match self.by_batch && (!has_next || self.own.entries >= MOST_ENTRIES) {
             true => self.commit(confirmed).await,
             false => Ok(()),
         }

@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::bail;
 use chrono::TimeDelta;
 
-use super::file;
+use super::{file, ldap};
 use crate::app::App;
 use crate::config::{EvidenceKind, EvidenceSource};
 use crate::directory::evidence::EvidenceItem;
@@ -37,7 +37,6 @@ pub(super) struct CursorOf {
 impl CursorOf {
     /// Looks up where the last reading of a source with these settings ended. The position is none where everything is to
     /// be read: there is none, the settings are others, or all of it was last read `sweep_every` ago.
-    #[allow(dead_code, reason = "files have no cursor")]
     pub async fn look_up(
         app: &App,
         source: &EvidenceSource,
@@ -79,7 +78,7 @@ impl CursorOf {
 
 /// Begins to read a source, or `file` as if it were the source's own.
 pub(super) async fn open(
-    _app: &App,
+    app: &App,
     source: &EvidenceSource,
     file: Option<&Path>,
     now: Moment,
@@ -92,6 +91,7 @@ pub(super) async fn open(
     }
     match &source.kind {
         EvidenceKind::File(own) => file::open(source, own, file.unwrap_or(&own.file), now).await,
+        EvidenceKind::Ldap(own) => ldap::open(app, source, own, now).await,
     }
 }
 
@@ -99,6 +99,15 @@ pub(super) async fn open(
 pub(super) fn is_file(source: &EvidenceSource) -> bool {
     match source.kind {
         EvidenceKind::File(_) => true,
+        EvidenceKind::Ldap(_) => false,
+    }
+}
+
+/// Whether the schedule should read it now.
+pub(super) async fn is_due(app: &App, source: &EvidenceSource) -> anyhow::Result<bool> {
+    match &source.kind {
+        EvidenceKind::File(own) => file::is_due(app, source, own).await,
+        EvidenceKind::Ldap(_) => Ok(true),
     }
 }
 
@@ -107,5 +116,6 @@ pub(super) fn place(source: &EvidenceSource, file: Option<&Path>) -> String {
     match (&source.kind, file) {
         (_, Some(file)) => file.display().to_string(),
         (EvidenceKind::File(own), None) => own.file.display().to_string(),
+        (EvidenceKind::Ldap(own), None) => format!("[[ldap]] {:?}", own.name),
     }
 }

@@ -9,7 +9,7 @@ use crate::directory::evidence::{EvidenceItem, EvidenceRow};
 use crate::domain::case::{CaseEvent, CaseState, ClosedAs};
 use crate::domain::closing::ClosingReason;
 use crate::domain::evidence::{Evidence, Grade, Rule, Standing, assess, grade};
-use crate::domain::identity::{Match, resolve};
+use crate::domain::identity::{Key, KeyKind, Match, resolve};
 use crate::domain::{AccountId, CaseId, Moment};
 use crate::steps::notify::thank;
 use crate::store::{CaseClosing, CaseOpening, CaseRow, EvidenceDraft, LatestEvidence, Tx};
@@ -19,6 +19,9 @@ pub(super) struct Taking<'a> {
     pub app: &'a App,
     pub source: &'a EvidenceSource,
     pub rule: Rule,
+    /// The directory's immutable id decides alone where the store knows it: names that moved since people were last listed
+    /// are no contradiction, and need not be looked up.
+    pub id_decides: bool,
     pub now: Moment,
 }
 
@@ -58,6 +61,14 @@ impl Taking<'_> {
         confirmed: &mut Confirmed,
     ) -> anyhow::Result<Vec<EvidenceDraft>> {
         let names = &self.app.realm(&self.source.realm)?.names;
+        let mut drafts: BTreeMap<AccountId, EvidenceDraft> = BTreeMap::new();
+        let rows = match self.id_decides {
+            true => self.by_id(tx, rows, &mut drafts).await?,
+            false => rows,
+        };
+        if rows.is_empty() {
+            return Ok(drafts.into_values().collect());
+        }
         let lookups: BTreeSet<_> = rows
             .iter()
             .flat_map(|row| &row.keys)
@@ -66,7 +77,6 @@ impl Taking<'_> {
         let known = tx
             .known(&names.realm, &lookups.into_iter().collect::<Vec<_>>())
             .await?;
-        let mut drafts: BTreeMap<AccountId, EvidenceDraft> = BTreeMap::new();
         for row in rows {
             if row
                 .realm
@@ -77,21 +87,39 @@ impl Taking<'_> {
             }
             match resolve(&row.keys, names, true, |lookup| known.hits(lookup)) {
                 Match::Account(account) => {
-                    let grade = grade(&row.evidence);
-                    drafts.insert(
-                        account,
-                        EvidenceDraft {
-                            account,
-                            line: row.line,
-                            grade,
-                            evidence: row.evidence,
-                        },
-                    );
+                    drafts.insert(account, draft(account, row));
                 }
                 Match::Nobody | Match::Ambiguous | Match::Conflict => confirmed.unmatched += 1,
             }
         }
         Ok(drafts.into_values().collect())
+    }
+
+    /// Takes out the rows whose immutable id the store knows; gives back the others.
+    async fn by_id(
+        &self,
+        tx: &mut Tx,
+        rows: Vec<EvidenceRow>,
+        drafts: &mut BTreeMap<AccountId, EvidenceDraft>,
+    ) -> anyhow::Result<Vec<EvidenceRow>> {
+        let id = |row: &EvidenceRow| {
+            let own = row.keys.iter().find(|key| key.kind == KeyKind::ObjectId);
+            own.map(Key::folded)
+        };
+        let ids: BTreeSet<String> = rows.iter().filter_map(id).collect();
+        let known = tx
+            .accounts_by_object(&self.source.realm, &ids.into_iter().collect::<Vec<_>>())
+            .await?;
+        let mut others = Vec::new();
+        for row in rows {
+            match id(&row).and_then(|id| known.get(&id).copied()) {
+                Some(account) => {
+                    drafts.insert(account, draft(account, row));
+                }
+                None => others.push(row),
+            }
+        }
+        Ok(others)
     }
 
     async fn decide(
@@ -101,6 +129,10 @@ impl Taking<'_> {
         confirmed: &mut Confirmed,
     ) -> anyhow::Result<()> {
         let accounts: Vec<AccountId> = latest.keys().copied().collect();
+        let accounts = tx.accounts_with_cases(&accounts).await?;
+        if accounts.is_empty() {
+            return Ok(());
+        }
         let deciding = tx.deciding(&accounts).await?;
         let mut open: Vec<&CaseRow> = deciding.open.values().collect();
         open.sort_by_key(|case| case.id);
@@ -165,7 +197,7 @@ impl Taking<'_> {
         let threads: BTreeSet<i64> = closed.iter().filter_map(|(_, case)| case.thread).collect();
         tx.end_threads(&threads.into_iter().collect::<Vec<_>>(), self.now)
             .await?;
-        confirmed.reopened += self.reopen(tx, latest).await?;
+        confirmed.reopened += self.reopen(tx, &accounts, latest).await?;
         Ok(())
     }
 
@@ -173,12 +205,17 @@ impl Taking<'_> {
     async fn reopen(
         &self,
         tx: &mut Tx,
+        accounts: &[AccountId],
         latest: &HashMap<AccountId, LatestEvidence>,
     ) -> anyhow::Result<u64> {
-        let enabled: Vec<AccountId> = latest
+        let enabled: Vec<AccountId> = accounts
             .iter()
-            .filter(|(_, latest)| !latest.evidence.disabled && latest.evidence.exists)
-            .map(|(id, _)| *id)
+            .filter(|id| {
+                latest
+                    .get(id)
+                    .is_some_and(|latest| !latest.evidence.disabled && latest.evidence.exists)
+            })
+            .copied()
             .collect();
         let cases = tx.closed_as_disabled(&enabled).await?;
         let mut openings = Vec::new();
@@ -208,5 +245,14 @@ impl Taking<'_> {
             reopens: Some(case.id),
             standing,
         })
+    }
+}
+
+fn draft(account: AccountId, row: EvidenceRow) -> EvidenceDraft {
+    EvidenceDraft {
+        account,
+        line: row.line,
+        grade: grade(&row.evidence),
+        evidence: row.evidence,
     }
 }

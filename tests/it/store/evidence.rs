@@ -116,3 +116,68 @@ async fn a_reading_is_written_down_with_what_it_came_to() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn open_cases_are_known_by_the_directorys_ids_and_by_what_a_source_said_of_them() {
+    both(async |bed| {
+        let (people, _) = bed.cases(1).await;
+        let mut tx = bed.tx().await;
+        let open = tx
+            .open_cases_by_object(&realm(), "directory-export")
+            .await
+            .unwrap();
+        tx.commit().await.unwrap();
+        assert_eq!(open.len(), 1);
+        assert_eq!(open[0].told_at, None);
+
+        reading(
+            &bed,
+            &[says(people[0].account, changed(Some(at(-50)), at(5)))],
+        )
+        .await;
+        let mut tx = bed.tx().await;
+        let told = tx
+            .open_cases_by_object(&realm(), "directory-export")
+            .await
+            .unwrap();
+        assert_eq!(told[0].told_at, Some(at(5)));
+        assert_eq!(told[0].object_id, open[0].object_id);
+        let other = tx.open_cases_by_object(&realm(), "another").await.unwrap();
+        assert_eq!(other[0].told_at, None);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn accounts_are_found_by_the_directorys_ids_and_those_with_cases_are_known() {
+    both(async |bed| {
+        let with = bed.people(3).await;
+        let (cases, _) = bed.cases(1).await;
+        let mut tx = bed.tx().await;
+        let facts = tx
+            .accounts(with.iter().map(|who| who.account))
+            .await
+            .unwrap();
+        let folded = |account| facts[&account].object_id.to_lowercase();
+        let ids = [
+            folded(with[0].account),
+            folded(with[2].account),
+            "nobody".to_owned(),
+        ];
+        let found = tx.accounts_by_object(&realm(), &ids).await.unwrap();
+        assert_eq!(found.len(), 2);
+        assert_eq!(found[&ids[1]], with[2].account);
+        let elsewhere = division_bell::domain::identity::Realm("ad:ELSEWHERE".to_owned());
+        assert!(
+            tx.accounts_by_object(&elsewhere, &ids)
+                .await
+                .unwrap()
+                .is_empty()
+        );
+
+        let accounts: Vec<_> = with.iter().map(|who| who.account).collect();
+        let found = tx.accounts_with_cases(&accounts).await.unwrap();
+        assert_eq!(found, [cases[0].account]);
+    })
+    .await;
+}
