@@ -1,6 +1,7 @@
 //! Every command and flag of `bell`; no behaviour.
 
 mod access;
+mod hand_over;
 
 use std::path::PathBuf;
 
@@ -9,6 +10,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::domain::{CampaignId, CaseId, DeliveryId, IncidentId, Moment};
 
 pub use access::Access;
+pub use hand_over::{HandOver, HandOverCommand, HandOverVerdict};
 
 /// After an attack on passwords: tells each person concerned, and keeps at it until the directory itself proves the reset.
 ///
@@ -107,6 +109,8 @@ pub enum Command {
     /// What keeps letters back until an operator acts: a relay that refuses us, a text that was refused
     #[command(subcommand)]
     Hold(Hold),
+    /// The last rung: ask the identity provider to force what reminders did not bring about. `serve` does this by itself
+    HandOver(HandOver),
     /// What human beings have to do: people to reach another way, accounts to contain, doubts to decide
     Tasks,
     /// What is wrong with the service itself: relay, database, disk, mailbox, steps. Exit code 1 if anything is

@@ -7,6 +7,7 @@ mod case;
 mod check;
 mod deliver;
 mod delivery;
+mod hand_over;
 mod inbox;
 mod incident;
 mod people;
@@ -225,6 +226,7 @@ async fn with_app(cli: &Cli, app: &Shared) -> anyhow::Result<Said> {
         Command::Case(command) => case::run(cli, app, command).await,
         Command::Delivery(command) => delivery::run(cli, app, command).await,
         Command::Hold(command) => delivery::hold(cli, app, command).await,
+        Command::HandOver(options) => hand_over::run(cli, app, options).await,
         Command::Tasks => case::tasks(app).await,
         Command::Alarms => alarms::run(app).await,
         Command::Incident(command) => incident::run(cli, app, command).await,

@@ -12,6 +12,7 @@ pub mod delivery;
 pub mod evidence;
 pub mod figures;
 pub mod finding;
+pub mod hand_over;
 pub mod identity;
 pub mod ids;
 pub mod incident;

@@ -6,6 +6,7 @@ pub mod confirm;
 pub mod deliver;
 pub mod dropped;
 pub mod exempt;
+pub mod hand_over;
 pub mod heads_up;
 pub mod inbox;
 pub mod intake;

@@ -14,6 +14,7 @@ mod chase;
 mod doubts;
 mod evidence;
 mod figures;
+mod hand_overs;
 mod history;
 mod holds;
 mod incidents;
@@ -39,6 +40,9 @@ pub use cases::{CaseRow, Deciding};
 pub use chase::LateThread;
 pub use doubts::Verdict;
 pub use evidence::{EvidenceDraft, EvidenceRead, LatestEvidence};
+pub use hand_overs::{
+    HandOver, HandOverBegun, HandOverClaim, HandOverDraft, HandOverDue, HandOverEnd,
+};
 pub use holds::Hold;
 pub use incidents::{Incident, Post, PostState};
 pub use ledger::Entry;

@@ -9,6 +9,7 @@ mod cli;
 mod crash;
 mod discord;
 mod flow;
+mod hand_over;
 mod inbox;
 mod layers;
 mod lockfile;

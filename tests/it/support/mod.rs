@@ -17,6 +17,7 @@ pub mod proxy;
 pub mod relay;
 pub mod sink;
 pub mod strict;
+pub mod webhook;
 
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;

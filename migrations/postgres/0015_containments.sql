@@ -1,0 +1,13 @@
+-- Who shut whom out, when, on what word; and who let them in again. Only ever added to.
+
+CREATE TABLE containments (
+    id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    account_id BIGINT NOT NULL REFERENCES accounts (id),
+    act TEXT NOT NULL,                    -- sign_in_blocked, sign_in_restored, sessions_revoked, remote_cut, remote_restored
+    effective_at BIGINT NOT NULL,           -- since when it holds, as whoever did it says
+    done_by TEXT NOT NULL,                -- team or system that did it
+    how TEXT NOT NULL,                    -- on what proof: a ticket, a rule
+    noted_at BIGINT NOT NULL,
+    noted_by TEXT NOT NULL,               -- operator
+    UNIQUE (account_id, act, effective_at)
+);
