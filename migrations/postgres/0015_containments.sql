@@ -1,4 +1,4 @@
--- Who shut whom out, when, on what word; and who let them in again. Only ever added to.
+-- Who shut whom out, when, on what word, and who let them in again: only ever added to. And whose mailbox others read.
 
 CREATE TABLE containments (
     id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -10,4 +10,11 @@ CREATE TABLE containments (
     noted_at BIGINT NOT NULL,
     noted_by TEXT NOT NULL,               -- operator
     UNIQUE (account_id, act, effective_at)
+);
+
+CREATE TABLE delegates (
+    person_id BIGINT PRIMARY KEY REFERENCES persons (id), -- whose own mailbox others read
+    delegate_id BIGINT REFERENCES persons (id), -- who is told that there is a task, and not why; none: nobody
+    noted_at BIGINT NOT NULL,
+    noted_by TEXT NOT NULL                -- operator
 );

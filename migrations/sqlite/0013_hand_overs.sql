@@ -1,4 +1,4 @@
--- The last two rungs: managers who are told that a task is overdue, and what the identity provider was asked for.
+-- The last two rungs: managers who are told that a task is overdue, delegates that there is one, and what the identity provider was asked for.
 
 CREATE TABLE hand_overs (
     id INTEGER PRIMARY KEY,
@@ -26,13 +26,14 @@ CREATE TABLE rehearsals (
 
 CREATE TABLE escalations (
     id INTEGER PRIMARY KEY,
-    case_id INTEGER NOT NULL UNIQUE REFERENCES cases (id), -- a manager hears of a case once
-    reason TEXT NOT NULL,                 -- overdue; locked: cannot sign in, needs time
+    case_id INTEGER NOT NULL REFERENCES cases (id),
+    reason TEXT NOT NULL,                 -- overdue; locked: cannot sign in, needs time; delegate: there is a task
     asked_at INTEGER NOT NULL,               -- when the rung was climbed
-    manager_id INTEGER REFERENCES persons (id), -- who was written to; none: nobody yet
+    manager_id INTEGER REFERENCES persons (id), -- manager or delegate who was written to; none: nobody yet
     delivery_id INTEGER REFERENCES deliveries (id), -- the letter that names the person; none: not written yet
     ended_at INTEGER,                        -- when there was nothing left to do
-    outcome TEXT                          -- told, over, by_hand
+    outcome TEXT,                         -- told, over, by_hand
+    UNIQUE (case_id, reason)              -- nobody hears of a case twice
 ) STRICT;
 CREATE INDEX escalations_open ON escalations (id) WHERE ended_at IS NULL;
 CREATE INDEX escalations_delivery ON escalations (delivery_id) WHERE delivery_id IS NOT NULL;

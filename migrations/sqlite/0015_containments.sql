@@ -1,4 +1,4 @@
--- Who shut whom out, when, on what word; and who let them in again. Only ever added to.
+-- Who shut whom out, when, on what word, and who let them in again: only ever added to. And whose mailbox others read.
 
 CREATE TABLE containments (
     id INTEGER PRIMARY KEY,
@@ -10,4 +10,11 @@ CREATE TABLE containments (
     noted_at INTEGER NOT NULL,
     noted_by TEXT NOT NULL,               -- operator
     UNIQUE (account_id, act, effective_at)
+) STRICT;
+
+CREATE TABLE delegates (
+    person_id INTEGER PRIMARY KEY REFERENCES persons (id), -- whose own mailbox others read
+    delegate_id INTEGER REFERENCES persons (id), -- who is told that there is a task, and not why; none: nobody
+    noted_at INTEGER NOT NULL,
+    noted_by TEXT NOT NULL                -- operator
 ) STRICT;

@@ -5,6 +5,7 @@ mod alarms;
 mod campaign;
 mod case;
 mod check;
+mod contain;
 mod deliver;
 mod delivery;
 mod hand_over;
@@ -226,6 +227,7 @@ async fn with_app(cli: &Cli, app: &Shared) -> anyhow::Result<Said> {
         Command::Case(command) => case::run(cli, app, command).await,
         Command::Delivery(command) => delivery::run(cli, app, command).await,
         Command::Hold(command) => delivery::hold(cli, app, command).await,
+        Command::Contain(command) => contain::run(cli, app, command).await,
         Command::HandOver(options) => hand_over::run(cli, app, options).await,
         Command::Tasks => case::tasks(app).await,
         Command::Alarms => alarms::run(app).await,

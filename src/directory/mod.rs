@@ -7,10 +7,13 @@ pub mod evidence;
 pub mod people;
 
 mod bytes;
+mod containment;
 mod table;
 mod when;
 
 use serde::{Deserialize, Serialize};
+
+pub use containment::{BadContainments, ListedContainment, read_containments};
 
 /// The characters of a file without a mark of its own.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]

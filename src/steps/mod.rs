@@ -3,6 +3,7 @@
 pub mod announce;
 pub mod campaign;
 pub mod confirm;
+pub mod contain;
 pub mod deliver;
 pub mod dropped;
 pub mod exempt;

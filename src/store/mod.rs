@@ -11,7 +11,10 @@ mod campaigns;
 mod case_moves;
 mod cases;
 mod chase;
+mod containments;
+mod delegates;
 mod doubts;
+mod escalations;
 mod evidence;
 mod figures;
 mod hand_overs;
@@ -38,7 +41,9 @@ pub use campaigns::{Campaign, Thread, ThreadDraft, ThreadQueued, ThreadState};
 pub use case_moves::{CaseClosing, CaseOpening};
 pub use cases::{CaseRow, Deciding};
 pub use chase::LateThread;
+pub use containments::{Containment, ContainmentDraft};
 pub use doubts::Verdict;
+pub use escalations::{Escalated, Escalation};
 pub use evidence::{EvidenceDraft, EvidenceRead, LatestEvidence};
 pub use hand_overs::{
     HandOver, HandOverBegun, HandOverClaim, HandOverDraft, HandOverDue, HandOverEnd,

@@ -26,6 +26,8 @@ pub enum TaskKind {
     Decide,
     /// Ask the identity provider to force a change: the last rung.
     HandOver,
+    /// Speak with whoever can give the person time: no letter to a manager does.
+    Manager,
 }
 
 impl TaskKind {
@@ -37,6 +39,7 @@ impl TaskKind {
             Self::Contain => "contain",
             Self::Decide => "decide",
             Self::HandOver => "hand_over",
+            Self::Manager => "manager",
         }
     }
 }
@@ -48,7 +51,7 @@ pub struct Task {
     pub id: i64,
     /// About which case.
     pub case: Option<CaseId>,
-    /// reach, operators, contain, decide.
+    /// reach, operators, contain, decide, hand_over, manager.
     pub kind: String,
     /// Why.
     pub reason: String,

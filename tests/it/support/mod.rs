@@ -5,6 +5,7 @@
 pub mod bell;
 pub mod catcher;
 pub mod child;
+pub mod dc;
 pub mod discord;
 pub mod disk;
 pub mod dovecot;
