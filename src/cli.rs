@@ -2,6 +2,8 @@
 
 mod access;
 mod case;
+mod contain;
+mod hand_over;
 
 use std::path::PathBuf;
 
@@ -11,6 +13,8 @@ use crate::domain::{CampaignId, DeliveryId, IncidentId, Moment};
 
 pub use access::Access;
 pub use case::Case;
+pub use contain::Contain;
+pub use hand_over::{HandOver, HandOverCommand, HandOverVerdict};
 
 /// After an attack on passwords: tells each person concerned, and keeps at it until the directory itself proves the reset.
 ///
@@ -109,6 +113,11 @@ pub enum Command {
     /// What keeps letters back until an operator acts: a relay that refuses us, a text that was refused
     #[command(subcommand)]
     Hold(Hold),
+    /// Who is shut out of what, on whose word; and whom the network team may let in again
+    #[command(subcommand)]
+    Contain(Contain),
+    /// The last rung: ask the identity provider to force what reminders did not bring about. `serve` does this by itself
+    HandOver(HandOver),
     /// What human beings have to do: people to reach another way, accounts to contain, doubts to decide
     Tasks {
         /// End this one: help that was given, an account whose holder was found. The others end by what is done about
@@ -175,6 +184,20 @@ pub enum People {
         /// Show names and addresses. That you did goes into the ledger.
         #[arg(long)]
         names: bool,
+    },
+    /// Somebody's own mailbox is read by others: they are told by other ways
+    Delegate {
+        /// Whose: their number, or an address or login of theirs.
+        who: String,
+        /// Who is told that there is a task, and not why: their number, or an address or login of theirs.
+        #[arg(long, value_name = "WHO", required_unless_present_any = ["nobody", "end"], conflicts_with_all = ["nobody", "end"])]
+        to: Option<String>,
+        /// Others read it, and none of them is told anything.
+        #[arg(long, conflicts_with = "end")]
+        nobody: bool,
+        /// Nobody else reads it any more.
+        #[arg(long)]
+        end: bool,
     },
     /// One person: accounts and cases
     Show {

@@ -29,10 +29,12 @@
 //! deadline, and climbs each thread's [`domain::ladder`] from then on. [`steps::deliver`] commits an attempt before its
 //! first byte goes out through [`channels`], and [`domain::delivery`] says what the relay's answer means. [`steps::inbox`]
 //! hears of letters that came back. Whom no mail reaches is told by the next way of [`domain::way`]: [`steps::text`] goes
-//! through a gateway, [`steps::letters`] through the internal post, and last comes a human being.
+//! through a gateway, [`steps::letters`] through the internal post, and last comes a human being. Managers hear that a task is
+//! overdue by the rule of [`domain::escalation`]; on the last rung [`steps::hand_over`] asks the identity provider.
 //!
 //! [`steps::confirm`] reads what the [`directory`] says and closes the cases it proves; a later audit that still finds the
-//! account opens a successor. [`steps::announce`] keeps one status post true; [`desk::access`] writes what staff read when a
+//! account opens a successor. [`steps::contain`] keeps who was shut out of what, and lists those who may be let in again.
+//! [`steps::announce`] keeps one status post true; [`desk::access`] writes what staff read when a
 //! service is cut, for channels that still reach them. [`steps::report`] folds the ledger into the figures as of any moment.
 //! `bell serve` ([`serve`]) does all of it by the [`schedule`].
 

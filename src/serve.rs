@@ -212,6 +212,21 @@ async fn clear(app: &Shared, name: &str) {
     }
 }
 
+/// The last rung; none if there was nothing to do. What an operator has to look at is an alarm.
+async fn hand_over(app: &Shared) -> anyhow::Result<Option<steps::hand_over::HandedOver>> {
+    let handed = steps::hand_over::hand_over(app).await?;
+    if handed.unrehearsed > 0 {
+        let text = format!(
+            "the directory waits to be written about {} accounts: look with `bell hand-over --dry-run`, and it is done",
+            handed.unrehearsed
+        );
+        app.alarms.raise("hand_over", &text).await;
+    } else if app.hand_overs.is_some() {
+        app.alarms.clear("hand_over").await;
+    }
+    Ok((handed != steps::hand_over::HandedOver::default()).then_some(handed))
+}
+
 /// One step by its name in the schedule; what it did, in one line.
 pub async fn step(app: &Shared, name: &str, stopping: &Stopping) -> anyhow::Result<String> {
     Ok(match name {
@@ -226,7 +241,16 @@ pub async fn step(app: &Shared, name: &str, stopping: &Stopping) -> anyhow::Resu
             ),
             None => "nobody new is to be told".to_owned(),
         },
-        "notify" => steps::notify::notify(app).await?.to_string(),
+        "notify" => {
+            let queued = steps::notify::notify(app).await;
+            // The last rung does not wait for a campaign that cannot be queued.
+            let handed = hand_over(app).await;
+            let mut told = queued?.to_string();
+            if let Some(handed) = handed? {
+                told = format!("{told}; {handed}");
+            }
+            told
+        }
         "deliver" => {
             let delivered = steps::deliver::deliver(app, stopping).await;
             // Texts do not wait for a relay that is in trouble.

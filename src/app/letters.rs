@@ -1,5 +1,6 @@
 //! Letters: from what a delivery stores to the bytes that every attempt sends.
 
+mod access;
 mod texts;
 
 use std::collections::HashMap;
@@ -271,7 +272,12 @@ impl Letters {
             queued_at: delivery.queued_at,
             zone: &delivery.zone,
             locale: &kept.locale,
-            message_ids: &delivery.message_ids,
+            // A manager's letter answers none of those to whom it is about.
+            message_ids: if delivery.kind.is_to_holder() {
+                &delivery.message_ids
+            } else {
+                &message_id
+            },
             message_id: &message_id,
         };
         let bytes = self.bytes(&rendered, &personal.full_name, &framing)?;

@@ -14,10 +14,11 @@ use secrecy::ExposeSecret;
 use sha2::{Digest, Sha256};
 
 use crate::channels::discord::{Discord, StatusChannel};
+use crate::channels::hand_over::{DirectorySettings, DirectoryWriter, HandOverFile, Webhook};
 use crate::channels::inbox::{Imap, Inbox, Keep, Mailbox, Maildir, Waits};
 use crate::channels::sms::{Form, Gateway, Template};
 use crate::channels::{
-    Bearer, Folder, Limits, Login, Outlet, Proof, Protection, Relay, Smtp, TokenSource,
+    Bearer, Folder, HandOvers, Limits, Login, Outlet, Proof, Protection, Relay, Smtp, TokenSource,
 };
 use crate::clock::Clock;
 use crate::config::{self, BodyForm, Config, RealmRules, RelayWay, SmsKind, StoreUrl};
@@ -49,6 +50,8 @@ pub struct App {
     pub outlet: Outlet,
     /// Where texts go, if anywhere.
     pub gateway: Option<Gateway>,
+    /// Who can force a change, if we may ask them.
+    pub hand_overs: Option<HandOvers>,
     /// Where bounces come back, if anywhere.
     pub inbox: Option<Inbox>,
     /// Where status posts go, if anywhere.
@@ -81,6 +84,7 @@ impl App {
         Ok(Self {
             outlet: outlet(&config)?,
             gateway: gateway(&config, &clock)?,
+            hand_overs: hand_overs(&config, &clock)?,
             inbox: inbox(&config)?,
             status: status(&config)?,
             worker: format!("{}-{:08x}", std::process::id(), rand::random::<u32>()),
@@ -120,7 +124,7 @@ impl App {
         ladder(
             category,
             self.config.ladders.of(category),
-            self.config.organisation.texts.manager_line.is_some(),
+            self.config.campaign.tell_managers.is_some(),
         )
     }
 
@@ -252,7 +256,7 @@ fn ladder(category: Category, over: &config::LadderOverride, tells_manager: bool
 /// A ladder that the config has bent out of shape is told before anything runs, not when a case opens.
 fn check_ladders(config: &Config) -> anyhow::Result<()> {
     for category in Category::ALL {
-        let tells_manager = config.organisation.texts.manager_line.is_some();
+        let tells_manager = config.campaign.tell_managers.is_some();
         ladder(category, config.ladders.of(category), tells_manager)
             .check()
             .with_context(|| {
@@ -291,7 +295,7 @@ fn constants(config: &Config) -> Constants {
         attack_when: some(&texts.attack_when),
         audit_note: texts.audit_note.clone(),
         consequence: texts.consequence.clone(),
-        manager_line: texts.manager_line.is_some(),
+        manager_line: config.campaign.tell_managers.is_some(),
         containment_line: texts.containment_line.clone(),
         seen_when: some(&texts.seen_when),
         next_contact: some(&texts.next_contact),
@@ -404,6 +408,35 @@ fn gateway(config: &Config, clock: &Clock) -> anyhow::Result<Option<Gateway>> {
         ),
     };
     gateway.context("sms").map(Some)
+}
+
+fn hand_overs(config: &Config, clock: &Clock) -> anyhow::Result<Option<HandOvers>> {
+    let made = match &config.hand_over {
+        None => return Ok(None),
+        Some(config::HandOver::File(path)) => Ok(HandOvers::File(HandOverFile::new(path))),
+        Some(config::HandOver::Webhook {
+            url,
+            secret,
+            timeout,
+        }) => Webhook::new(url, secret, clock.clone(), *timeout).map(HandOvers::Webhook),
+        Some(config::HandOver::Ldap {
+            server,
+            bind_dn,
+            password,
+            base_dn,
+            ca_file,
+            timeout,
+        }) => DirectoryWriter::new(DirectorySettings {
+            url: server.clone(),
+            bind_dn: bind_dn.clone(),
+            password: password.clone(),
+            base_dn: base_dn.clone(),
+            ca_file: ca_file.clone(),
+            timeout: *timeout,
+        })
+        .map(HandOvers::Ldap),
+    };
+    made.context("hand_over").map(Some)
 }
 
 fn inbox(config: &Config) -> anyhow::Result<Option<Inbox>> {

@@ -1,8 +1,9 @@
 //! Talks to the outside: mail through a relay or into a folder, texts through a gateway, bounces from a Maildir or by IMAP,
-//! status posts to Discord or into a file.
+//! status posts to Discord or into a file, and the last rung to whoever can force a change.
 
 pub mod discord;
 pub mod folder;
+pub mod hand_over;
 pub mod heartbeat;
 pub mod inbox;
 pub mod sms;
@@ -13,6 +14,7 @@ use crate::domain::delivery::{Answer, Cause, Outcome, RelayTexts, Stage, outcome
 
 pub use discord::{Discord, DiscordError, MessageId, Miss, StatusChannel, StatusLine, StatusPost};
 pub use folder::Folder;
+pub use hand_over::{HandOverError, HandOverRequest, HandOvers};
 pub use inbox::{Arrived, Inbox, InboxError};
 pub use sms::{Gateway, GatewayError, LookedUp};
 pub use smtp::{

@@ -1,5 +1,7 @@
 //! `bell access …`: its flags.
 
+use std::path::PathBuf;
+
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand};
 
@@ -53,6 +55,21 @@ pub struct About {
     /// A channel that people lose with the service; once for each.
     #[arg(long = "cuts", value_name = "CHANNEL", value_parser = channel())]
     pub cut: Vec<Channel>,
+    /// Write the full letter for mail to FILE, as a mail system takes it: it adds the recipients.
+    #[arg(long, value_name = "FILE", requires_all = ["who", "reference"])]
+    pub letter: Option<PathBuf>,
+    /// Whom it affects, as it reads after "this affects" or "this is for": "all staff who work from home".
+    #[arg(long, value_name = "TEXT", requires = "letter")]
+    pub who: Option<String>,
+    /// A sentence that says why, without attackers: "Someone is trying to get in to our accounts."
+    #[arg(long, value_name = "TEXT", requires = "letter")]
+    pub why: Option<String>,
+    /// A sentence about work inside the buildings.
+    #[arg(long, value_name = "TEXT", requires = "letter")]
+    pub inside: Option<String>,
+    /// What the notice is found by on the intranet: DB-2507.
+    #[arg(long, value_name = "REFERENCE", requires = "letter")]
+    pub reference: Option<String>,
 }
 
 /// The words of the channels, each with what it is.

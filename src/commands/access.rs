@@ -3,7 +3,7 @@
 use super::{Said, misused, operator};
 use crate::app::App;
 use crate::cli::{Access as Command, Cli};
-use crate::desk::access;
+use crate::desk::access::{self, LetterTo};
 use crate::domain::access::AccessNotice;
 use crate::messages::{AccessFacts, Advice};
 
@@ -38,5 +38,15 @@ pub(super) async fn run(cli: &Cli, app: &App, command: &Command) -> anyhow::Resu
         from: about.from,
         advice,
     };
-    Said::both(&access::publish(app, &notice, &facts, &by).await?)
+    let letter = match (&about.letter, &about.who, &about.reference) {
+        (Some(file), Some(who), Some(reference)) => Some(LetterTo {
+            file,
+            who,
+            why: about.why.as_deref(),
+            inside: about.inside.as_deref(),
+            campaign_ref: reference,
+        }),
+        _ => None,
+    };
+    Said::both(&access::publish(app, &notice, &facts, letter.as_ref(), &by).await?)
 }

@@ -5,8 +5,10 @@ mod alarms;
 mod campaign;
 mod case;
 mod check;
+mod contain;
 mod deliver;
 mod delivery;
+mod hand_over;
 mod inbox;
 mod incident;
 mod people;
@@ -232,6 +234,8 @@ async fn with_app(cli: &Cli, app: &Shared) -> anyhow::Result<Said> {
                 steps::audit_steps::audit_steps(app, serve::not_run(app).await?, false).await?;
             Ok(Said::both(&audited)?.look_if(!audited.is_good()))
         }
+        Command::Contain(command) => contain::run(cli, app, command).await,
+        Command::HandOver(options) => hand_over::run(cli, app, options).await,
         Command::Alarms => alarms::run(app).await,
         Command::Incident(command) => incident::run(cli, app, command).await,
         Command::Access(command) => access::run(cli, app, command).await,

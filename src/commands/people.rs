@@ -2,13 +2,13 @@
 
 use serde_json::json;
 
-use super::{Said, operator};
+use super::{Said, misused, operator};
 use crate::app::App;
 use crate::cli::{Cli, People};
 use crate::domain::address::fold;
 use crate::domain::{EmailAddress, PersonId};
 use crate::steps;
-use crate::store::PersonFacts;
+use crate::store::{PersonFacts, Tx};
 
 pub(super) async fn run(cli: &Cli, app: &App, command: &People) -> anyhow::Result<Said> {
     match command {
@@ -53,20 +53,38 @@ pub(super) async fn run(cli: &Cli, app: &App, command: &People) -> anyhow::Resul
             }
             Ok(Said::words(lines.join("\n"), json!(all)))
         }
+        People::Delegate { who, to, end, .. } => {
+            let by = operator(cli, app)?;
+            let now = app.clock.now();
+            let mut tx = app.store.begin().await?;
+            let person = find(&mut tx, who).await?.id;
+            let what = match (end, to) {
+                (true, _) => {
+                    tx.end_delegate(person, &by, now).await?;
+                    "nobody else reads their mailbox"
+                }
+                (false, Some(to)) => {
+                    let delegate = find(&mut tx, to).await?.id;
+                    if delegate == person {
+                        return Err(misused("nobody is their own delegate"));
+                    }
+                    tx.set_delegate(person, Some(delegate), &by, now).await?;
+                    "told by other ways; the delegate hears that there is a task"
+                }
+                (false, None) => {
+                    tx.set_delegate(person, None, &by, now).await?;
+                    "told by other ways; nobody else hears of it"
+                }
+            };
+            tx.commit().await?;
+            Ok(Said::words(
+                format!("person {person}: {what}"),
+                json!({ "person": person, "done": what }),
+            ))
+        }
         People::Show { who, names } => {
             let mut tx = app.store.read().await?;
-            let id = match (who.parse::<PersonId>(), EmailAddress::parse(who)) {
-                (Ok(id), _) => Some(id),
-                (_, Ok(address)) => tx.person_by_address(&address.folded()).await?,
-                _ => tx.person_by_login(&fold(who)).await?,
-            };
-            let facts = match id {
-                Some(id) => tx.persons([id]).await?.remove(&id),
-                None => None,
-            };
-            let Some(person) = facts else {
-                anyhow::bail!("the directory has nobody of that number, address or login")
-            };
+            let person = find(&mut tx, who).await?;
             let cases = tx.cases_of_person(person.id).await?;
             drop(tx);
             note_reading(cli, app, *names, &format!("person:{}", person.id)).await?;
@@ -89,6 +107,21 @@ pub(super) async fn run(cli: &Cli, app: &App, command: &People) -> anyhow::Resul
             Ok(Said::words(text, document))
         }
     }
+}
+
+/// Somebody by their number, or an address or login of theirs.
+async fn find(tx: &mut Tx, who: &str) -> anyhow::Result<PersonFacts> {
+    let id = match (who.parse::<PersonId>(), EmailAddress::parse(who)) {
+        (Ok(id), _) => Some(id),
+        (_, Ok(address)) => tx.person_by_address(&address.folded()).await?,
+        _ => tx.person_by_login(&fold(who)).await?,
+    };
+    let facts = match id {
+        Some(id) => tx.persons([id]).await?.remove(&id),
+        None => None,
+    };
+    facts
+        .ok_or_else(|| anyhow::anyhow!("the directory has nobody of that number, address or login"))
 }
 
 /// Whoever looks at names is named.

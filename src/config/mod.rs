@@ -5,15 +5,18 @@
 //! stands below it.
 
 mod alarm;
+mod containment;
 mod directory;
 mod discord;
 mod errors;
 mod evidence;
+mod hand_over;
 mod hashed;
 mod inbox;
 mod inputs;
 mod ldap;
 mod mail;
+mod managers;
 mod organisation;
 mod rates;
 mod records;
@@ -41,14 +44,17 @@ use self::section::{Read, Reader, Section};
 use crate::domain::way::Ways;
 
 pub use self::alarm::Alarm;
+pub use self::containment::Containment;
 pub use self::directory::{Directory, DirectoryFile, DirectoryKind};
 pub use self::discord::Discord;
 pub use self::errors::{ConfigError, ConfigErrors};
 pub use self::evidence::{EvidenceFile, EvidenceFormat, EvidenceKind, EvidenceSource};
+pub use self::hand_over::HandOver;
 pub use self::inbox::{ImapInbox, Inbox, InboxKeep, InboxTls};
 pub use self::inputs::{AuditSource, RealmRules, SourceKind, StoreUrl};
 pub use self::ldap::{Ldap, LdapProfile};
 pub use self::mail::{Mail, Relay, RelayWay, Sensitivity, Smtp, Timeouts, Tls};
+pub use self::managers::TellManagers;
 pub use self::organisation::{Campaign, Operator, Organisation, Role, Texts};
 pub use self::rates::{HelpDesk, RelayRates};
 pub use self::records::{LEVEL_VARIABLE, Log, LogFormat, Report, Retention};
@@ -98,6 +104,10 @@ pub struct Config {
     pub operators: Vec<Operator>,
     /// How campaigns are named and announced.
     pub campaign: Campaign,
+    /// How the identity provider is asked to force a change, if by us.
+    pub hand_over: Option<HandOver>,
+    /// How the list for the network team is signed.
+    pub containment: Containment,
     /// How an operator is told that something is wrong.
     pub alarm: Alarm,
     /// What is said about the work as it runs.
@@ -184,6 +194,8 @@ fn config(reader: &Reader<'_>, table: &DeTable<'_>, file: &Path, whole: bool) ->
     let schedule = timetable::schedule(&root, site);
     let operators = organisation::operators(&root);
     let campaign = organisation::campaign(&root);
+    let hand_over = hand_over::hand_over(&root);
+    let containment = containment::containment(&root);
     let alarm = alarm::alarm(&root);
     let log = records::log(&root);
     let report = records::report(&root);
@@ -207,6 +219,8 @@ fn config(reader: &Reader<'_>, table: &DeTable<'_>, file: &Path, whole: bool) ->
         schedule: schedule?,
         operators: operators?,
         campaign: campaign?,
+        hand_over: hand_over?,
+        containment: containment?,
         alarm: alarm?,
         log: log?,
         report: report?,

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::errors::quoted;
 use super::hashed;
+use super::managers::{self, TellManagers};
 use super::rates::{self, HelpDesk};
 use super::section::{Parsed, Read, Section, Value};
 use super::values::{DAY, choice, delta, line, zone};
@@ -57,8 +58,6 @@ pub struct Texts {
     pub audit_note: Option<String>,
     /// What happens after the deadline.
     pub consequence: String,
-    /// That the manager will be told; only if that is switched on.
-    pub manager_line: Option<String>,
     /// What was done to keep the intruder out.
     pub containment_line: Option<String>,
     /// When the intruder was seen; follows "We found this".
@@ -116,7 +115,6 @@ fn texts(own: &Section<'_>) -> Read<Texts> {
     let attack_when = texts.or("attack_when", line, "In the last few days".to_owned());
     let audit_note = texts.optional("audit_note", line);
     let consequence = texts.or("consequence", line, CONSEQUENCE.to_owned());
-    let manager_line = texts.optional("manager_line", line);
     let containment_line = texts.optional("containment_line", line);
     let seen_when = texts.or("seen_when", line, "in the last few days".to_owned());
     let next_contact = texts.required("next_contact", line, "\"within two working days\"");
@@ -134,7 +132,6 @@ fn texts(own: &Section<'_>) -> Read<Texts> {
         attack_when: attack_when?,
         audit_note: audit_note?,
         consequence: consequence?,
-        manager_line: manager_line?,
         containment_line: containment_line?,
         seen_when: seen_when?,
         next_contact: next_contact?,
@@ -234,6 +231,8 @@ pub struct Campaign {
     pub help_desk: HelpDesk,
     /// Where it has to be out.
     pub announce_where: Vec<Place>,
+    /// Who agreed that managers are told; none: they are not.
+    pub tell_managers: Option<TellManagers>,
 }
 
 const PLACES: &[(&str, Place)] = &[("intranet", Place::Intranet), ("chat", Place::Chat)];
@@ -257,12 +256,14 @@ pub(super) fn campaign(root: &Section<'_>) -> Read<Campaign> {
         }
         Ok(places)
     });
+    let tell_managers = managers::managers(&own);
     own.finish()?;
     Ok(Campaign {
         reference_prefix: reference_prefix?,
         announce_lead: announce_lead?,
         help_desk: help_desk?,
         announce_where: announce_where?,
+        tell_managers: tell_managers?,
     })
 }
 

@@ -2,14 +2,16 @@
 //! write it, and the ledger keeps where and by whom.
 
 use std::fmt;
+use std::path::{Path, PathBuf};
 
+use anyhow::Context;
 use serde::Serialize;
 
 use crate::app::App;
 use crate::config::Role;
 use crate::domain::Moment;
 use crate::domain::access::{AccessNotice, Change, Channel};
-use crate::messages::{AccessFacts, AccessPost, Advice, RenderError};
+use crate::messages::{AccessFacts, AccessLetter, AccessPost, Advice, RenderError};
 
 /// A notice that is on record, and its words for each channel.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
@@ -26,6 +28,23 @@ pub struct Noticed {
     pub cut: Vec<Channel>,
     /// Why it goes on too few channels, if it does.
     pub override_reason: Option<String>,
+    /// The file of the full letter, if one was asked for.
+    pub letter: Option<PathBuf>,
+}
+
+/// The full letter to all who are concerned, as a mail system takes it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct LetterTo<'a> {
+    /// The file it is written to.
+    pub file: &'a Path,
+    /// Whom it affects, or whom it is for.
+    pub who: &'a str,
+    /// Why the service is cut.
+    pub why: Option<&'a str>,
+    /// What goes on inside the buildings.
+    pub inside: Option<&'a str>,
+    /// What the notice is found by on the intranet.
+    pub campaign_ref: &'a str,
 }
 
 /// Why an access notice is refused.
@@ -42,6 +61,9 @@ pub enum Refused {
     /// Words that may not be printed.
     #[error(transparent)]
     Words(#[from] RenderError),
+    /// A letter on no channel.
+    #[error("a letter is mail: add mail to the channels with --where, or leave the letter out")]
+    NoMail,
 }
 
 /// Writes a notice for each of its channels, and into the ledger. There is no way here without an [`AccessNotice`].
@@ -49,6 +71,7 @@ pub async fn publish(
     app: &App,
     notice: &AccessNotice,
     facts: &AccessFacts<'_>,
+    letter: Option<&LetterTo<'_>>,
     by: &str,
 ) -> anyhow::Result<Noticed> {
     let now = app.clock.now();
@@ -67,6 +90,13 @@ pub async fn publish(
         .messages
         .access(notice, facts, &letters.constants)
         .map_err(Refused::Words)?;
+    if letter.is_some() && !notice.channels().contains(&Channel::Mail) {
+        return Err(Refused::NoMail.into());
+    }
+    // Before the ledger has it: what cannot be written down was not said.
+    if let Some(letter) = letter {
+        write_letter(app, notice.change(), facts, letter, now)?;
+    }
     let noticed = Noticed {
         change: notice.change(),
         from: facts.from,
@@ -74,18 +104,46 @@ pub async fn publish(
         posts,
         cut: notice.cut().to_vec(),
         override_reason: notice.override_reason().map(str::to_owned),
+        letter: letter.map(|letter| letter.file.to_owned()),
     };
     // What the operator typed about the service is not kept: it could name somebody.
-    let detail = serde_json::json!({
+    let mut detail = serde_json::json!({
         "channels": notice.channels(), "cut": noticed.cut, "from": noticed.from, "next_update": next_update,
-        "override_reason": noticed.override_reason,
+        "override_reason": noticed.override_reason
     });
+    if let (true, Some(detail)) = (letter.is_some(), detail.as_object_mut()) {
+        detail.insert("letter".to_owned(), true.into());
+    }
     let mut tx = app.store.begin().await?;
     let act = notice.change().act();
     tx.note(now, by, act, None, Some(&detail.to_string()))
         .await?;
     tx.commit().await?;
     Ok(noticed)
+}
+
+/// Writes the whole message into a file; the mail system adds its recipients.
+fn write_letter(
+    app: &App,
+    change: Change,
+    facts: &AccessFacts<'_>,
+    letter: &LetterTo<'_>,
+    now: Moment,
+) -> anyhow::Result<()> {
+    let letters = &app.letters;
+    let words = AccessLetter {
+        facts: *facts,
+        who: letter.who,
+        why: letter.why,
+        inside: letter.inside,
+        campaign_ref: letter.campaign_ref,
+    };
+    let rendered = letters
+        .messages
+        .access_letter(change, &words, &letters.constants)
+        .map_err(Refused::Words)?;
+    let bytes = letters.to_all_concerned(&rendered, now)?;
+    std::fs::write(letter.file, bytes).with_context(|| format!("writing {}", letter.file.display()))
 }
 
 impl fmt::Display for Noticed {
@@ -109,6 +167,13 @@ impl fmt::Display for Noticed {
                 f.write_str("post all of it before the service is cut, or as it is; ")?
             }
             Change::Restored => f.write_str("post all of it; ")?,
+        }
+        if let Some(file) = &self.letter {
+            write!(
+                f,
+                "the full letter for mail is in {}: have your mail system send it to all who are concerned; ",
+                file.display()
+            )?;
         }
         write!(
             f,

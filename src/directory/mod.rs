@@ -8,10 +8,13 @@ pub mod ldap;
 pub mod people;
 
 mod bytes;
+mod containment;
 mod table;
 mod when;
 
 use serde::{Deserialize, Serialize};
+
+pub use containment::{BadContainments, ListedContainment, read_containments};
 
 /// The characters of a file without a mark of its own.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]

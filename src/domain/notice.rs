@@ -31,11 +31,17 @@ pub enum NoticeKind {
     /// The reset is proven: thank you.
     #[serde(rename = "notice.done")]
     Done,
+    /// To a manager: a task is overdue. It stands in nobody's thread.
+    #[serde(rename = "escalation.manager")]
+    Manager,
+    /// To whoever reads somebody's mailbox for them: there is a task. It stands in nobody's thread.
+    #[serde(rename = "escalation.delegate")]
+    Delegate,
 }
 
 impl NoticeKind {
     /// All of them, in the order in which a person may meet them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::Weak,
         Self::Attacked,
         Self::Breached,
@@ -44,6 +50,8 @@ impl NoticeKind {
         Self::Reminder2,
         Self::ReminderFinal,
         Self::Done,
+        Self::Manager,
+        Self::Delegate,
     ];
 
     /// The word that folders of messages, the database and documents use.
@@ -57,6 +65,8 @@ impl NoticeKind {
             Self::Reminder2 => "reminder.2",
             Self::ReminderFinal => "reminder.final",
             Self::Done => "notice.done",
+            Self::Manager => "escalation.manager",
+            Self::Delegate => "escalation.delegate",
         }
     }
 
@@ -81,6 +91,11 @@ impl NoticeKind {
             self,
             Self::Weak | Self::Attacked | Self::Breached | Self::Compromised
         )
+    }
+
+    /// Whether it is to whoever has the task: what tells them of it, and answers in their thread.
+    pub const fn is_to_holder(self) -> bool {
+        !matches!(self, Self::Manager | Self::Delegate)
     }
 
     /// Whether this kind is a reminder.

@@ -22,6 +22,8 @@ pub struct Reader {
     pub mobile: Option<Mobile>,
     /// Where the internal post leaves a letter.
     pub room: Option<Room>,
+    /// Whether others read their own mailbox for them: what goes there is not for them alone.
+    pub is_read_by_others: bool,
     /// Ways that do not lead to them: tried in vain, or left out by an operator.
     pub not_by: Vec<Way>,
     /// Whether an account of their own can sign in.
@@ -57,6 +59,8 @@ pub enum WhyNot {
     OnHold,
     /// The directory has no address for them.
     NoAddress,
+    /// Others read their mailbox, and no other way leads to them.
+    ReadByOthers,
     /// Their own account is disabled.
     Disabled,
     /// They have left.
@@ -80,6 +84,7 @@ impl WhyNot {
             Self::Exempt => "exempt",
             Self::OnHold => "on_hold",
             Self::NoAddress => "no_address",
+            Self::ReadByOthers => "read_by_others",
             Self::Disabled => "disabled",
             Self::Left => "left",
             Self::OnlyAffectedMailbox => "only_affected_mailbox",
@@ -96,6 +101,7 @@ impl WhyNot {
             Self::Exempt => "exempt for now",
             Self::OnHold => "the directory tells a change in the future: look at its clock first",
             Self::NoAddress => "the directory has no address: reach them another way",
+            Self::ReadByOthers => "others read their mailbox: tell them by phone or in person",
             Self::Disabled => "their own account is disabled",
             Self::Left => "they have left",
             Self::OnlyAffectedMailbox => {
@@ -119,6 +125,7 @@ impl WhyNot {
         match self {
             Self::Exempt => None,
             Self::NoAddress
+            | Self::ReadByOthers
             | Self::Disabled
             | Self::Left
             | Self::OnlyAffectedMailbox
@@ -341,6 +348,8 @@ fn first_way(
     let own_first = (category == Category::Compromised && !is_victim).then_some(&Way::Mail);
     for way in own_first.into_iter().chain(ways.of(category)) {
         let leads = match way {
+            // What is for somebody alone goes past those who read their mailbox for them.
+            Way::Mail if reader.is_read_by_others => None,
             Way::Mail => reader.address.clone().map(Destination::Mail),
             Way::SecondMail => reader.second_address.clone().map(Destination::SecondMail),
             Way::Sms => reader.mobile.clone().map(Destination::Sms),
@@ -358,6 +367,8 @@ fn first_way(
         WhyNot::OnlyAffectedMailbox
     } else if ways.of(category).first() == Some(&Way::Person) {
         WhyNot::ByPerson
+    } else if reader.is_read_by_others {
+        WhyNot::ReadByOthers
     } else {
         WhyNot::NoAddress
     })
@@ -371,7 +382,7 @@ pub enum Urgency {
     Compromised = 0,
     /// About an incident, or access that was taken or given back.
     IncidentOrAccess = 10,
-    /// To a manager.
+    /// To a manager or a delegate.
     Escalation = 20,
     /// First notice, breached.
     FirstBreached = 30,
@@ -392,6 +403,7 @@ impl Urgency {
     pub const fn of(category: Category, kind: NoticeKind) -> Self {
         match (kind, category) {
             (NoticeKind::Done, _) => Self::Thanks,
+            (NoticeKind::Manager | NoticeKind::Delegate, _) => Self::Escalation,
             (NoticeKind::Compromised, _) | (_, Category::Compromised) => Self::Compromised,
             (NoticeKind::Breached, _) => Self::FirstBreached,
             (NoticeKind::Attacked, _) => Self::FirstAttacked,

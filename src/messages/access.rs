@@ -239,7 +239,7 @@ impl Messages {
 }
 
 /// Whether everything that an operator typed may be printed.
-fn check_facts(facts: &AccessFacts<'_>) -> Result<(), RenderError> {
+pub(super) fn check_facts(facts: &AccessFacts<'_>) -> Result<(), RenderError> {
     let advice = match facts.advice {
         Advice::Restricted { instead, .. } => ("instead", instead),
         Advice::Restored { first_steps } => ("first_steps", first_steps),

@@ -1,6 +1,7 @@
 //! Check: the eight rules on every text, with every sample or with the organisation's own words.
 
 use super::access::{self, AccessWords};
+use super::access_letter::{self, LetterWords};
 use super::context::Words;
 use super::source::{self, HEADS_UP, STATUS};
 use super::{
@@ -91,6 +92,10 @@ impl Messages {
             let [(_, constants), _] = Constants::samples();
             let facts = access::sample(change);
             serde_json::to_value(AccessWords::new(&facts, &constants)).ok()
+        } else if let Some(change) = access_letter::change_of(name) {
+            let [(_, constants), _] = Constants::samples();
+            let letter = access_letter::sample(change);
+            serde_json::to_value(LetterWords::new(&letter, &constants)).ok()
         } else {
             Personal::samples(NoticeKind::Weak)
                 .first()
@@ -138,6 +143,7 @@ impl Messages {
         }
         findings.extend(self.check_texts(own));
         findings.extend(self.check_access(own));
+        findings.extend(self.check_access_letters(own));
         for (sample, status) in StatusContext::samples() {
             if let Err(error) = self.render_status(&status) {
                 findings.push(Finding {

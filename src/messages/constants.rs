@@ -200,7 +200,9 @@ impl Constants {
             | NoticeKind::Reminder1
             | NoticeKind::Reminder2
             | NoticeKind::ReminderFinal
-            | NoticeKind::Done => &[],
+            | NoticeKind::Done
+            | NoticeKind::Manager
+            | NoticeKind::Delegate => &[],
         };
         needed
             .iter()

@@ -88,7 +88,7 @@ pub struct Personal {
     /// The severest category of the accounts named here.
     #[serde(rename = "c")]
     pub category: Category,
-    /// Until when. Needed by all kinds but `notice.compromised` and `notice.done`.
+    /// Until when. Needed by all kinds but `notice.compromised`, `notice.done` and letters to managers.
     #[serde(
         rename = "d",
         with = "bare_moment",
@@ -119,6 +119,26 @@ pub struct Personal {
         skip_serializing_if = "Option::is_none"
     )]
     pub changed_at: Option<Moment>,
+    /// Whom a manager or a delegate is told about. Empty in all other letters.
+    #[serde(rename = "s", default, skip_serializing_if = "Vec::is_empty")]
+    pub staff: Vec<Staff>,
+}
+
+/// Somebody whose manager is told.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Staff {
+    /// The name that the directory shows.
+    #[serde(rename = "f", with = "bare_name")]
+    pub name: PersonName,
+    /// When their task is due; none: they cannot sign in, and need time.
+    #[serde(
+        rename = "d",
+        with = "bare_moment",
+        default,
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub due_at: Option<Moment>,
 }
 
 #[expect(
@@ -236,6 +256,8 @@ pub(super) struct Words<'a> {
     total: u8,
     days_left: u8,
     most_done: bool,
+    staff: Vec<StaffWords>,
+    locked: Vec<String>,
     why_short: &'static str,
     org: &'a str,
     team: &'a str,
@@ -256,6 +278,13 @@ pub(super) struct Words<'a> {
     containment_line: &'a str,
     seen_when: &'a str,
     next_contact: &'a str,
+}
+
+/// Somebody whose task is overdue.
+#[derive(Serialize)]
+struct StaffWords {
+    name: String,
+    due: String,
 }
 
 const STILL_CHECKING: &str = "We are still checking if anyone else has used your account.";
@@ -283,7 +312,14 @@ impl<'a> Words<'a> {
         let zone = personal.zone.unwrap_or(constants.zone);
         let (deadline, deadline_short) = match personal.deadline {
             Some(at) => (words::moment(at, zone), words::day_short(at, zone)),
-            None if matches!(kind, NoticeKind::Compromised | NoticeKind::Done) => {
+            None if matches!(
+                kind,
+                NoticeKind::Compromised
+                    | NoticeKind::Done
+                    | NoticeKind::Manager
+                    | NoticeKind::Delegate
+            ) =>
+            {
                 (String::new(), String::new())
             }
             None => return Err(BadFact::NoFact("deadline")),
@@ -296,7 +332,10 @@ impl<'a> Words<'a> {
         if kind.is_reminder() && (personal.n == 0 || personal.total < personal.n) {
             return Err(BadFact::NoFact("n of total"));
         }
-        if personal.accounts.is_empty() {
+        if personal.staff.is_empty() != kind.is_to_holder() {
+            return Err(BadFact::NoFact("staff"));
+        }
+        if personal.accounts.is_empty() && kind.is_to_holder() {
             return Err(BadFact::NoFact("accounts"));
         }
         for label in &personal.accounts {
@@ -308,12 +347,18 @@ impl<'a> Words<'a> {
             }
         }
         let several = personal.accounts.len() > 1;
-        let mut full_name = words::without_dots(personal.full_name.expose());
-        full_name.retain(|c| !lint::is_hidden(c));
-        if full_name.trim().is_empty() {
-            "colleague".clone_into(&mut full_name);
+        let full_name = shown(&personal.full_name, "full_name")?;
+        let (mut staff, mut locked) = (Vec::new(), Vec::new());
+        for one in &personal.staff {
+            let name = shown(&one.name, "staff")?;
+            match one.due_at {
+                Some(at) => staff.push(StaffWords {
+                    name,
+                    due: words::day_short(at, zone),
+                }),
+                None => locked.push(name),
+            }
         }
-        safe(&full_name).map_err(|bad| BadFact::Fact("full_name", bad))?;
         let line = |line: &'a Option<Sourced>| line.as_ref().map_or("", |line| &line.text);
         let text = |text: &'a Option<String>| text.as_deref().unwrap_or_default();
         Ok(Self {
@@ -330,6 +375,8 @@ impl<'a> Words<'a> {
             total: personal.total,
             days_left: personal.days_left,
             most_done: personal.most_done,
+            staff,
+            locked,
             why_short: words::why_short(personal.category, several),
             org: &constants.org,
             team: &constants.team,
@@ -360,6 +407,17 @@ impl<'a> Words<'a> {
             next_contact: text(&constants.next_contact),
         })
     }
+}
+
+/// A name as it is printed, or why it cannot be.
+fn shown(name: &PersonName, fact: &'static str) -> Result<String, BadFact> {
+    let mut shown = words::without_dots(name.expose());
+    shown.retain(|c| !lint::is_hidden(c));
+    if shown.trim().is_empty() {
+        "colleague".clone_into(&mut shown);
+    }
+    safe(&shown).map_err(|bad| BadFact::Fact(fact, bad))?;
+    Ok(shown)
 }
 
 #[cfg(test)]

@@ -359,6 +359,15 @@ pub fn letter(subject: &str, text: &str, html: &str, check_route: &str) -> Vec<(
     broken
 }
 
+/// What is wrong with a letter that has a plain part only.
+pub fn plain_letter(subject: &str, text: &str, check_route: &str) -> Vec<Broken> {
+    rendered(subject, text)
+        .into_iter()
+        .chain(subject_rules(subject))
+        .chain(text_rules(text, check_route))
+        .collect()
+}
+
 fn subject_rules(subject: &str) -> Vec<Broken> {
     let mut broken: Vec<Broken> = words(subject)
         .into_iter()

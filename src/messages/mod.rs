@@ -13,6 +13,7 @@ use sha2::{Digest, Sha256};
 use crate::domain::notice::NoticeKind;
 
 mod access;
+mod access_letter;
 mod check;
 pub mod constants;
 pub mod context;
@@ -31,8 +32,9 @@ mod token;
 mod words;
 
 pub use access::{AccessFacts, AccessPost, Advice, BadAccess};
+pub use access_letter::AccessLetter;
 pub use constants::{BadValue, Constants, Sourced};
-pub use context::{BadFact, Personal, Reference, account_label};
+pub use context::{BadFact, Personal, Reference, Staff, account_label};
 pub use lint::Finding;
 pub use measure::reading_grade;
 pub use source::DEFAULT_LOCALE;
@@ -79,7 +81,7 @@ pub enum MessagesError {
     },
     /// A file that no message is made of: a slip in its name would leave the built-in text in force.
     #[error(
-        "{0}: no message is made of this file; expected email/KIND/en-REGION/(subject.txt, body.txt, body.html), email/_layout/*.html, sms/(notice, compromised)/en-REGION.txt, chat/(heads_up, access_restricted, access_restored)/en-GB.txt, discord/status.md, each at most 64 kB"
+        "{0}: no message is made of this file; expected email/KIND/en-REGION/(subject.txt, body.txt, body.html), email/_layout/*.html, sms/(notice, compromised)/en-REGION.txt, chat/(heads_up, access_restricted, access_restored)/en-GB.txt, letter/(access_restricted, access_restored)/en-GB.txt, discord/status.md, each at most 64 kB"
     )]
     Unknown(String),
     /// A locale without one of its files.

@@ -6,6 +6,7 @@ use std::path::Path;
 use chrono_tz::Tz;
 
 use super::access;
+use super::access_letter;
 use super::letter::{self, Envelope};
 use super::text::{HeadsUpWords, SAMPLES};
 use super::{Constants, Messages, MessagesError, Personal, RenderError, StatusContext};
@@ -104,6 +105,16 @@ impl Messages {
                 .map_err(|error| broken_status(&error))?;
             texts.push((name.to_owned(), format!("{text}\n")));
         }
+        for (change, name) in [
+            (Change::Restricted, "letter.access_restricted.txt"),
+            (Change::Restored, "letter.access_restored.txt"),
+        ] {
+            let letter = self
+                .access_letter(change, &access_letter::sample(change), constants)
+                .map_err(|error| broken_status(&error))?;
+            let text = format!("Subject: {}\n\n{}", letter.subject, letter.text);
+            texts.push((name.to_owned(), text));
+        }
         Ok(texts)
     }
 }
@@ -133,7 +144,7 @@ pub(super) fn envelope(
         )
     };
     let first = id(NoticeKind::first(personal.category))?;
-    let later = !kind.is_first();
+    let later = !kind.is_first() && kind.is_to_holder();
     Ok(Envelope {
         from_name: "Westbridge Digital Security".to_owned(),
         from: address("security@notices.westbridge.example")?,

@@ -1,7 +1,7 @@
 //! Samples: the people and the organisation that checks, snapshots and previews write to.
 
 use super::constants::{Constants, Sourced, default_consequence, default_zone};
-use super::context::{Personal, Reference, account_label};
+use super::context::{Personal, Reference, Staff, account_label};
 use crate::domain::finding::Category;
 use crate::domain::notice::NoticeKind;
 use crate::domain::person::AccountKind;
@@ -72,7 +72,7 @@ impl Personal {
     pub fn samples(kind: NoticeKind) -> Vec<(&'static str, Constants, Self)> {
         let [(_, full), (_, bare)] = Constants::samples();
         let category = match kind {
-            NoticeKind::Weak => Category::Weak,
+            NoticeKind::Weak | NoticeKind::Manager | NoticeKind::Delegate => Category::Weak,
             NoticeKind::Attacked | NoticeKind::Reminder2 => Category::Attacked,
             NoticeKind::Breached | NoticeKind::Reminder1 | NoticeKind::ReminderFinal => {
                 Category::Breached
@@ -87,24 +87,41 @@ impl Personal {
             | NoticeKind::Attacked
             | NoticeKind::Breached
             | NoticeKind::Compromised
-            | NoticeKind::Done => (0, 0),
+            | NoticeKind::Done
+            | NoticeKind::Manager
+            | NoticeKind::Delegate => (0, 0),
         };
         // 5pm on Friday 4 July 2025 in London, and the afternoon before.
         let deadline = Moment::from_micros(1_751_644_800_000_000);
         let changed_at = Moment::from_micros(1_751_552_400_000_000);
+        let staff = |named: &[(&str, Option<Moment>)]| {
+            let named = named.iter().map(|(name, due_at)| Staff {
+                name: PersonName::new(name),
+                due_at: *due_at,
+            });
+            // Nobody but a manager or a delegate reads of anybody else.
+            named.filter(|_| !kind.is_to_holder()).collect()
+        };
         let one = Self {
             full_name: PersonName::new("Amina Clarke"),
             accounts: vec![account_label(AccountKind::Person, "aclarke")],
             reference: Reference("DB-2507-K7M4".to_owned()),
             category,
-            deadline: (kind != NoticeKind::Done && kind != NoticeKind::Compromised)
-                .then_some(deadline),
+            deadline: (!matches!(
+                kind,
+                NoticeKind::Done
+                    | NoticeKind::Compromised
+                    | NoticeKind::Manager
+                    | NoticeKind::Delegate
+            ))
+            .then_some(deadline),
             zone: None,
             n,
             total: if n == 0 { 0 } else { 3 },
             days_left,
             most_done: true,
             changed_at: (kind == NoticeKind::Done).then_some(changed_at),
+            staff: staff(&[("Zara Ali", Some(deadline))]),
         };
         let several = Self {
             accounts: vec![
@@ -112,6 +129,11 @@ impl Personal {
                 account_label(AccountKind::Service, "Backup"),
             ],
             days_left: u8::from(days_left > 0),
+            staff: staff(&[
+                ("Zara Ali", Some(deadline)),
+                ("Ben Frost", Some(deadline)),
+                ("Cora Lane", None),
+            ]),
             ..one.clone()
         };
         let least = Self {
@@ -122,6 +144,7 @@ impl Personal {
             },
             most_done: false,
             days_left: 0,
+            staff: staff(&[("Zo\u{eb} O'Brien-\u{141}ukasz & Sons <it>", None)]),
             ..one.clone()
         };
         vec![

@@ -25,6 +25,8 @@ pub(super) const HEADS_UP: &str = "chat/heads_up/";
 pub(super) const ACCESS_RESTRICTED: &str = "chat/access_restricted/";
 /// What staff read when it is back.
 pub(super) const ACCESS_RESTORED: &str = "chat/access_restored/";
+/// Letters to all who are concerned when a service is cut, or back.
+pub(super) const LETTER: &str = "letter/";
 /// A text is at most this long.
 const MOST_BYTES: u64 = 64 * 1024;
 
@@ -50,7 +52,7 @@ impl Sources {
                 file: folder.display().to_string(),
                 source,
             })?;
-            for top in ["email", "sms", "chat", "discord"] {
+            for top in ["email", "sms", "chat", "letter", "discord"] {
                 sources.folder(folder, top)?;
             }
         }
@@ -203,6 +205,9 @@ fn known(name: &str) -> bool {
             "heads_up" | "access_restricted" | "access_restored",
             file,
         ] => file.strip_suffix(".txt") == Some(DEFAULT_LOCALE),
+        ["letter", "access_restricted" | "access_restored", file] => {
+            file.strip_suffix(".txt") == Some(DEFAULT_LOCALE)
+        }
         _ => name == STATUS,
     }
 }

@@ -221,7 +221,7 @@ impl Messages {
     }
 }
 
-/// The name of the text for a kind of notice; thanks have none.
+/// The name of the text for a kind of notice; thanks and letters to managers have none.
 fn name(kind: NoticeKind, locale: &str) -> Option<String> {
     let which = match kind {
         NoticeKind::Compromised => "compromised",
@@ -231,7 +231,7 @@ fn name(kind: NoticeKind, locale: &str) -> Option<String> {
         | NoticeKind::Reminder1
         | NoticeKind::Reminder2
         | NoticeKind::ReminderFinal => "notice",
-        NoticeKind::Done => return None,
+        NoticeKind::Done | NoticeKind::Manager | NoticeKind::Delegate => return None,
     };
     Some(format!("{SMS}{which}/{locale}.txt"))
 }

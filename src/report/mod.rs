@@ -1,4 +1,4 @@
-//! Prints a report: as a page for people, as tables for a spreadsheet, as JSON for machines.
+//! Prints a report: as a page for people, as tables for a spreadsheet, as JSON for machines; and signs what others act on.
 //!
 //! Nothing is decided here. The same [`Report`] gives the same bytes in each form, and each carries the fingerprint of
 //! the same figures.
@@ -8,6 +8,7 @@ mod csv;
 mod html;
 mod json;
 pub mod letters;
+mod signed;
 mod tables;
 #[cfg(test)]
 mod tests;
@@ -19,6 +20,8 @@ use sha2::{Digest, Sha256};
 pub use csv::render_csv;
 pub use html::render_html;
 pub use json::{LAYOUT, SCHEMA, render_json};
+
+pub use signed::{HOW_TO_VERIFY, SigningError, SigningKey};
 
 use crate::domain::report::Report;
 

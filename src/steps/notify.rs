@@ -6,6 +6,7 @@
 
 mod another_way;
 mod chase;
+mod escalate;
 mod follow;
 mod say;
 mod thank;
@@ -19,9 +20,11 @@ use super::plan::{first_at, labels};
 use crate::app::App;
 use crate::domain::campaign::{CampaignState, Cleared, ContentHash, NotCleared};
 use crate::domain::case::CaseState;
-use crate::domain::ladder::{Ladder, Timetable};
+use crate::domain::escalation;
+use crate::domain::finding::Category;
+use crate::domain::ladder::{Ladder, Rung, Timetable};
 use crate::domain::policy::WhyNot;
-use crate::domain::{CampaignId, Destination, Moment};
+use crate::domain::{CampaignId, CaseId, Destination, Moment};
 use crate::messages::Personal;
 use crate::store::{
     Campaign, CaseRow, PersonFacts, StoreError, TaskKind, Thread, ThreadQueued, ThreadState, Tx,
@@ -29,6 +32,7 @@ use crate::store::{
 
 use another_way::another_way;
 use chase::chase;
+use escalate::escalate;
 use follow::follow;
 use say::{Drafted, Drafts, Say, Templates, is_personal, personal};
 pub(super) use thank::thank;
@@ -42,6 +46,8 @@ pub struct Queued {
     pub notices: u64,
     /// Reminders.
     pub reminders: u64,
+    /// Letters to managers.
+    pub managers: u64,
     /// First notices that follow by another way, because the last one failed.
     pub another_way: u64,
     /// Work opened for human beings.
@@ -91,6 +97,9 @@ impl std::fmt::Display for Queued {
         if self.another_way > 0 {
             write!(f, ", {} notices follow by another way", self.another_way)?;
         }
+        if self.managers > 0 {
+            write!(f, ", {} letters to managers queued", self.managers)?;
+        }
         for waiting in &self.waiting {
             write!(f, "\n{waiting}")?;
         }
@@ -130,6 +139,7 @@ pub async fn notify(app: &App) -> anyhow::Result<Queued> {
     }
     another_way(app, &mut queued).await?;
     follow(app, &mut queued).await?;
+    escalate(app, &mut queued).await?;
     chase(app, &mut queued).await?;
     failed.map_or(Ok(queued), Err)
 }
@@ -316,6 +326,26 @@ impl<'a> First<'a> {
         }))
     }
 
+    /// Of whom others are to be told as soon as the people themselves have been: managers of those who cannot sign in, and
+    /// those who read somebody's mailbox for them. Nobody reads that an account is compromised but its holder.
+    fn at_once(&self, cases: &[CaseRow]) -> Vec<(CaseId, escalation::About)> {
+        let open = cases
+            .iter()
+            .filter(|case| !matches!(case.state, CaseState::Closed { .. }));
+        if self.person.is_read_by_others && self.personal.category != Category::Compromised {
+            return open
+                .map(|case| (case.id, escalation::About::Delegate))
+                .collect();
+        }
+        let is_now = self
+            .timetable
+            .at(Rung::Manager)
+            .is_some_and(|at| at <= self.at);
+        open.filter(|_| is_now)
+            .map(|case| (case.id, escalation::About::of(case.claim.category)))
+            .collect()
+    }
+
     /// The notice, to be written.
     fn say<'b>(&'b self, thread: &'b Thread, now: Moment) -> Say<'b> {
         Say {
@@ -349,6 +379,7 @@ async fn queue_first(
     let mut drafts = Drafts::default();
     let (mut started, mut over, mut gone, mut tasks) =
         (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let mut managers = Vec::new();
     let mut decided = Vec::with_capacity(threads.len());
     for (thread, first) in threads.iter().zip(firsts) {
         let Some(first) = first? else {
@@ -365,6 +396,7 @@ async fn queue_first(
     for ((thread, first, _), written) in decided.iter().zip(written) {
         match written.map(|drafted| drafts.add(thread, drafted)) {
             Ok(message_ids) => {
+                managers.extend(first.at_once(about.of(thread)));
                 started.push(ThreadQueued {
                     id: thread.id,
                     first_at: first.at.micros(),
@@ -392,6 +424,7 @@ async fn queue_first(
     queued.notices += drafts.queue(tx, now).await?;
     tx.start_threads(cleared, &started, now).await?;
     queued.tasks += tx.open_tasks(&tasks, now).await?;
+    tx.ask_managers(&managers, now).await?;
     over.extend(&gone);
     tx.close_threads(&over, now).await?;
     // Whoever cannot be written to any more is not forgotten: the next plan makes it somebody's work.

@@ -301,6 +301,7 @@ pub(super) fn reader(person: &PersonFacts) -> Reader {
         second_address: person.second_address.clone(),
         mobile: person.mobile.clone(),
         room: person.room.clone(),
+        is_read_by_others: person.is_read_by_others,
         not_by: Vec::new(),
         enabled: person.enabled,
         left: person.left,

@@ -128,7 +128,10 @@ impl Tx {
             Effect::Bounces => {
                 on!(self, db => sqlx::query("UPDATE deliveries SET state = 'bounced', ended_at = $2 WHERE id = $1")
                     .bind(id).bind(now.micros()).execute(db).await.map(|_| ()))?;
-                if kind != NoticeKind::Done {
+                if !kind.is_to_holder() {
+                    self.manager_by_hand(&[(bounce.delivery, "manager_bounced")], now)
+                        .await?;
+                } else if kind != NoticeKind::Done {
                     bounced.not_reached = self.take_back(bounce, found.thread_id, now).await?;
                 }
             }
@@ -208,7 +211,7 @@ impl Tx {
         if cases.is_empty() {
             return Ok(0);
         }
-        let (letter,): (Option<i64>,) = on!(self, db => sqlx::query_as("SELECT MIN(ended_at) FROM deliveries WHERE thread_id = $1 AND state = 'accepted' AND kind <> 'notice.done'")
+        let (letter,): (Option<i64>,) = on!(self, db => sqlx::query_as("SELECT MIN(ended_at) FROM deliveries WHERE thread_id = $1 AND state = 'accepted' AND kind <> 'notice.done' AND kind NOT LIKE 'escalation.%'")
             .bind(thread).fetch_one(db).await)?;
         let told: Vec<(i64, i64)> = on_set!(
             self, &ids(cases.iter().map(|case| case.id)), [id bigint],

@@ -50,8 +50,8 @@ impl Tx {
         self.note(now, by, verdict.act(), Some(&thing), Some(&detail))
             .await?;
         let (thread,): (i64,) = on!(self, db => sqlx::query_as("SELECT thread_id FROM deliveries WHERE id = $1").bind(id.0).fetch_one(db).await)?;
-        on!(self, db => sqlx::query("UPDATE tasks SET done_at = $2, done_by = $3 WHERE kind = 'decide' AND done_at IS NULL AND case_id IN (SELECT id FROM cases WHERE thread_id = $1)")
-            .bind(thread).bind(now.micros()).bind(by).execute(db).await.map(|_| ()))?;
+        on!(self, db => sqlx::query("UPDATE tasks SET done_at = $2, done_by = $3 WHERE kind = 'decide' AND done_at IS NULL AND (reason = 'in_doubt' AND case_id IN (SELECT id FROM cases WHERE thread_id = $1) OR reason = 'manager_in_doubt' AND case_id IN (SELECT case_id FROM escalations WHERE delivery_id = $4))")
+            .bind(thread).bind(now.micros()).bind(by).bind(id.0).execute(db).await.map(|_| ()))?;
         if verdict == Verdict::Arrived {
             self.note_arrived(id, thread, now).await?;
         }

@@ -98,6 +98,8 @@ pub struct PersonFacts {
     pub address: Option<EmailAddress>,
     /// Another address, which is none of their own mailbox's.
     pub second_address: Option<EmailAddress>,
+    /// Whether others read their own mailbox for them.
+    pub is_read_by_others: bool,
     /// Their mobile.
     pub mobile: Option<Mobile>,
     /// Where the internal post leaves a letter.
@@ -163,6 +165,7 @@ struct PersonRow {
     room: Option<String>,
     language: Option<String>,
     time_zone: Option<String>,
+    is_read_by_others: bool,
     enabled: bool,
     left_at: Option<i64>,
 }
@@ -656,6 +659,7 @@ impl Tx {
                       WHERE k.kind = 'email' AND k.key = LOWER(p.second_address) AND a.holder_id = p.id) THEN p.second_address END AS second_address,
                  (SELECT MIN(m.address) FROM accounts a JOIN account_mailboxes am ON am.account_id = a.id JOIN mailboxes m ON m.id = am.mailbox_id
                       WHERE a.holder_id = p.id AND a.left_at IS NULL) AS address,
+                 EXISTS (SELECT 1 FROM delegates g WHERE g.person_id = p.id) AS is_read_by_others,
                  EXISTS (SELECT 1 FROM accounts a WHERE a.holder_id = p.id AND a.enabled AND a.left_at IS NULL) AS enabled
              FROM d JOIN persons p ON p.id = d.id",
             sqlx::query_as::<_, PersonRow>, |query, db| query.fetch_all(db).await
@@ -672,6 +676,7 @@ impl Tx {
                     name: PersonName::new(&row.display_name),
                     address: address(row.address, "address")?,
                     second_address: address(row.second_address, "second_address")?,
+                    is_read_by_others: row.is_read_by_others,
                     mobile: row
                         .mobile
                         .map(|text| Mobile::parse(&text))

@@ -28,6 +28,8 @@ pub enum TaskKind {
     HandOver,
     /// Help a person who cannot do it alone.
     Help,
+    /// Speak with whoever can give the person time: no letter to a manager does.
+    Manager,
 }
 
 impl TaskKind {
@@ -40,6 +42,7 @@ impl TaskKind {
             Self::Decide => "decide",
             Self::HandOver => "hand_over",
             Self::Help => "help",
+            Self::Manager => "manager",
         }
     }
 }
@@ -51,7 +54,7 @@ pub struct Task {
     pub id: i64,
     /// About which case.
     pub case: Option<CaseId>,
-    /// reach, operators, contain, decide, hand_over, help.
+    /// reach, operators, contain, decide, hand_over, help, manager.
     pub kind: String,
     /// Why.
     pub reason: String,

@@ -214,3 +214,124 @@ async fn words_that_could_be_phishing_are_refused_and_not_repeated() {
     assert!(answer.err.contains("has passed"), "{answer:?}");
     assert_eq!(ledger(&bell).await, []);
 }
+
+#[tokio::test]
+async fn the_full_letter_is_a_message_that_a_mail_system_takes() {
+    let bell = office().await;
+    let file = bell.path("cut.eml");
+    let shown = file.display().to_string();
+    let letter = [
+        "--letter",
+        &shown,
+        "--who",
+        "all staff who work from home",
+        "--why",
+        "Someone is trying to get in to our accounts.",
+        "--reference",
+        "DB-2603",
+    ];
+    let where_to = ["--where", "mail", "--where", "chat", "--cuts", "mail"];
+    let said = say(&bell, &[CUT, INSTEAD, &where_to, &letter]);
+    assert_eq!(said.code, 0, "{}", said.err);
+    assert!(
+        said.out.contains("the full letter for mail is in"),
+        "{}",
+        said.out
+    );
+    let bytes = std::fs::read(&file).unwrap();
+    let message = mail_parser::MessageParser::default().parse(&bytes).unwrap();
+    assert_eq!(
+        message.subject(),
+        Some("Security notice DB-2603: no remote access off site")
+    );
+    let text = message.body_text(0).unwrap();
+    for words in [
+        "From 3pm on Monday 2 March you cannot use remote access from outside our buildings. This affects all staff who work from home.",
+        "Someone is trying to get in to our accounts. We have done this to keep our accounts safe.",
+        "You can still work inside our buildings.",
+        "We will send news by 5pm on Friday 3 July, even if nothing has changed.",
+        NEVER,
+    ] {
+        assert!(
+            text.replace(" \r\n", " ")
+                .replace(" \n", " ")
+                .contains(words),
+            "{words}: {text}"
+        );
+    }
+    assert_eq!(
+        message
+            .header("Auto-Submitted")
+            .and_then(|value| value.as_text()),
+        Some("auto-generated")
+    );
+
+    let back = bell.path("back.eml").display().to_string();
+    let letter = [
+        "--letter",
+        &back,
+        "--who",
+        "all staff",
+        "--reference",
+        "DB-2603",
+    ];
+    let said = say(
+        &bell,
+        &[BACK, &["--where", "mail", "--where", "chat"], &letter],
+    );
+    assert_eq!(said.code, 0, "{}", said.err);
+    let bytes = std::fs::read_to_string(bell.path("back.eml")).unwrap();
+    assert!(
+        bytes.contains("Subject: Security notice DB-2603: remote access off site is back"),
+        "{bytes}"
+    );
+    let acts: Vec<Value> = ledger(&bell)
+        .await
+        .into_iter()
+        .map(|(.., detail)| detail["letter"].clone())
+        .collect();
+    assert_eq!(acts, [json!(true), json!(true)]);
+}
+
+#[tokio::test]
+async fn a_letter_goes_by_mail_or_not_at_all_and_keeps_the_rules() {
+    let bell = office().await;
+    let file = bell.path("cut.eml").display().to_string();
+    let letter = [
+        "--letter",
+        &file,
+        "--who",
+        "all staff",
+        "--reference",
+        "DB-2603",
+    ];
+    let said = say(
+        &bell,
+        &[
+            CUT,
+            INSTEAD,
+            &["--where", "sms", "--where", "chat"],
+            &letter,
+        ],
+    );
+    assert_eq!(said.code, 2, "{}", said.err);
+    assert!(
+        said.err.contains("add mail to the channels"),
+        "{}",
+        said.err
+    );
+    let why = ["--why", "Go to www.example.org now."];
+    let said = say(
+        &bell,
+        &[
+            CUT,
+            INSTEAD,
+            &["--where", "mail", "--where", "chat"],
+            &letter,
+            &why,
+        ],
+    );
+    assert_eq!(said.code, 2, "{}", said.err);
+    assert!(!bell.path("cut.eml").exists());
+    assert!(ledger(&bell).await.is_empty());
+}

@@ -12,6 +12,7 @@ fn reader() -> Reader {
         second_address: EmailAddress::parse("ada@home.example").ok(),
         mobile: None,
         room: None,
+        is_read_by_others: false,
         not_by: Vec::new(),
         enabled: true,
         left: false,
@@ -123,6 +124,24 @@ fn who_is_told_and_why_not() {
             Some(nobody),
             vec![case(Weak)],
             Decision::Not(WhyNot::NoAddress),
+        ),
+        // Past those who read their mailbox for them, or by a human being.
+        (
+            Some(Reader {
+                is_read_by_others: true,
+                ..reader()
+            }),
+            vec![case(Weak)],
+            tell(NoticeKind::Weak, Weak, "ada@home.example", &[0]),
+        ),
+        (
+            Some(Reader {
+                is_read_by_others: true,
+                second_address: None,
+                ..reader()
+            }),
+            vec![case(Weak)],
+            Decision::Not(WhyNot::ReadByOthers),
         ),
         (
             Some(Reader {
@@ -345,6 +364,7 @@ prop_compose! {
             second_address: parse(second),
             mobile: Mobile::parse("+447700900123").ok().filter(|_| mobile),
             room: Room::new("Room 4.12").filter(|_| room),
+            is_read_by_others: false,
             not_by,
             enabled,
             left: false,

@@ -19,7 +19,7 @@ pub const fn is_urgent(kind: NoticeKind, category: Category) -> bool {
         | NoticeKind::Reminder1
         | NoticeKind::Reminder2
         | NoticeKind::ReminderFinal => matches!(category, Category::Compromised),
-        NoticeKind::Done => false,
+        NoticeKind::Done | NoticeKind::Manager | NoticeKind::Delegate => false,
     }
 }
 

@@ -42,6 +42,8 @@ pub(super) fn finish(app: &App, ended: &Ended<'_>) -> Finished {
         (Outcome::FailRecipient, _) => Undelivered::Refused,
         // The text is held, and with it this letter: nobody is marked as failed for what a template says.
         (Outcome::FailMessage, _) => Undelivered::Again(at),
+        // A manager is never told the same of somebody twice.
+        (Outcome::InDoubt, _) if !delivery.kind.is_to_holder() => Undelivered::Stopped,
         (_, Next::At(at)) => Undelivered::Again(at),
         (_, Next::Expired) => Undelivered::Expired,
         (_, Next::Stop) => Undelivered::Stopped,
@@ -70,10 +72,11 @@ pub(super) fn finish(app: &App, ended: &Ended<'_>) -> Finished {
 
 /// Whom no letter reaches is reached by a human being: the address is wrong, time is up, or a doubt must be decided.
 pub(super) async fn work_of(tx: &mut Tx, records: &[Finished], now: Moment) -> anyhow::Result<()> {
+    managers_by_hand(tx, records, now).await?;
     let mut reasons: HashMap<i64, (TaskKind, &'static str)> = HashMap::new();
     for record in records
         .iter()
-        .filter(|record| record.kind != NoticeKind::Done)
+        .filter(|record| record.kind != NoticeKind::Done && record.kind.is_to_holder())
     {
         match record.then {
             Undelivered::Refused => reasons.insert(record.thread, (TaskKind::Reach, "refused")),
@@ -101,6 +104,27 @@ pub(super) async fn work_of(tx: &mut Tx, records: &[Finished], now: Moment) -> a
             let is_work = *kind == TaskKind::Reach || matches!(case.state, CaseState::Open);
             is_work.then_some((case.id, *kind, *why, None))
         })
+        .collect();
+    tx.open_tasks(&tasks, now).await?;
+    Ok(())
+}
+
+/// Managers whom no letter reaches, or may have reached: a human being speaks with them, or finds out.
+async fn managers_by_hand(tx: &mut Tx, records: &[Finished], now: Moment) -> anyhow::Result<()> {
+    let (mut by_hand, mut doubts) = (Vec::new(), Vec::new());
+    for record in records.iter().filter(|record| !record.kind.is_to_holder()) {
+        match record.then {
+            Undelivered::Refused => by_hand.push((record.delivery, "manager_refused")),
+            Undelivered::Expired => by_hand.push((record.delivery, "manager_undeliverable")),
+            Undelivered::Stopped => doubts.push(record.delivery),
+            Undelivered::No | Undelivered::Again(_) => {}
+        }
+    }
+    tx.manager_by_hand(&by_hand, now).await?;
+    let doubts = tx.escalated(&doubts).await?;
+    let tasks: Vec<_> = doubts
+        .into_iter()
+        .map(|(_, case)| (case, TaskKind::Decide, "manager_in_doubt", None))
         .collect();
     tx.open_tasks(&tasks, now).await?;
     Ok(())

@@ -1,4 +1,4 @@
-//! The rungs after the first notice: reminders, hand-overs, work that is overdue.
+//! The rungs after the first notice: reminders, managers, hand-overs, work that is overdue.
 
 use std::collections::HashMap;
 
@@ -8,6 +8,7 @@ use super::say::{Drafts, Say, Templates, is_personal, personal};
 use super::{BATCH, Queued};
 use crate::app::App;
 use crate::domain::case::CaseState;
+use crate::domain::escalation;
 use crate::domain::finding::Category;
 use crate::domain::ladder::{Rung, Timetable};
 use crate::domain::notice::NoticeKind;
@@ -47,6 +48,7 @@ pub(super) async fn follow(app: &App, queued: &mut Queued) -> anyhow::Result<()>
             tx.note_case(now, "bell", "case.hand_over_due", *case, None, None)
                 .await?;
         }
+        tx.ask_managers(&following.managers, now).await?;
         tx.commit().await?;
     }
     Ok(())
@@ -65,6 +67,7 @@ struct Climbed {
     tasks: Vec<(CaseId, TaskKind, &'static str, Option<Moment>)>,
     threads: Vec<Following>,
     handed_over: Vec<CaseId>,
+    managers: Vec<(CaseId, escalation::About)>,
 }
 
 #[expect(
@@ -123,7 +126,7 @@ async fn climb(
                 }
             }
             Some(_) => {}
-            None => following.work(rung, &open),
+            None => following.work(rung, thread.category, &open),
         }
     }
     // Reminders that were overtaken never go; they are behind us as well.
@@ -144,7 +147,7 @@ async fn climb(
 }
 
 impl Climbed {
-    fn work(&mut self, rung: Rung, open: &[&CaseRow]) {
+    fn work(&mut self, rung: Rung, category: Category, open: &[&CaseRow]) {
         match rung {
             Rung::HandOver => {
                 self.tasks.extend(
@@ -160,8 +163,12 @@ impl Climbed {
                 self.tasks
                     .extend(silent.map(|case| (case.id, TaskKind::Reach, "not_spoken_to", None)));
             }
-            // Letters to managers are not sent yet; the ladder without them has no such rung.
-            Rung::Manager | Rung::Reminder1 | Rung::Reminder2 | Rung::ReminderFinal => {}
+            // Whether they are told is decided when the letter is written, and again when it goes.
+            Rung::Manager => self.managers.extend(
+                open.iter()
+                    .map(|case| (case.id, escalation::About::of(category))),
+            ),
+            Rung::Reminder1 | Rung::Reminder2 | Rung::ReminderFinal => {}
         }
     }
 }

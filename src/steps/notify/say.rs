@@ -46,6 +46,7 @@ pub(super) fn personal(
         days_left: 0,
         most_done: false,
         changed_at: None,
+        staff: Vec::new(),
     })
 }
 
@@ -86,6 +87,20 @@ impl Templates {
             .await?;
         self.0.insert(key, (id, hash.clone()));
         Ok((id, hash))
+    }
+}
+
+impl Templates {
+    /// Keeps the template of a letter.
+    pub(super) async fn keep_letter(
+        &mut self,
+        app: &App,
+        tx: &mut Tx,
+        kind: NoticeKind,
+        locale: &str,
+        now: Moment,
+    ) -> anyhow::Result<(TemplateId, String)> {
+        self.keep(app, tx, Words::Letter, kind, locale, now).await
     }
 }
 

@@ -52,7 +52,9 @@ pub(in crate::steps) async fn thank(
         let calendar = app.calendar_in(Some(&thread.zone));
         let due_at = release(NoticeKind::Done, thread.category, &calendar, now).at(now);
         let seq = said.get(&thread.id).copied().unwrap_or(0) + 1;
-        let own = person.address.clone().map(Destination::Mail);
+        // Whoever reads their mailbox for them learns that there was a task, and no more.
+        let own = person.address.clone().filter(|_| !person.is_read_by_others);
+        let own = own.map(Destination::Mail);
         let second = person.second_address.clone().map(Destination::SecondMail);
         for to in own.iter().chain(&second) {
             let say = Say {

@@ -183,8 +183,8 @@ impl Tx {
     }
 
     /// Writes down that these letters go out now: after the commit, and not before, may a byte of them do so. Looks once
-    /// more whether each still may: what is not in the answer was closed, paused, stopped or held meanwhile, or is ours
-    /// no more, and has to be given back.
+    /// more whether each still may: what is not in the answer was closed, exempted, paused, stopped or held meanwhile, or is
+    /// ours no more, and has to be given back.
     pub async fn begin_attempts(
         &mut self,
         deliveries: &[(DeliveryId, i64)],
@@ -201,7 +201,8 @@ impl Tx {
             self, &wanted, [id bigint],
             "INSERT INTO attempts (delivery_id, started_at) SELECT x.id, $2 FROM d CROSS JOIN deliveries x CROSS JOIN threads t CROSS JOIN campaigns p
              WHERE x.id = d.id AND x.state = 'leased' AND x.lease_by = $3 AND t.id = x.thread_id AND p.id = t.campaign_id
-                 AND (x.kind = 'notice.done' OR p.state NOT IN ('paused', 'stopped') AND EXISTS (SELECT 1 FROM cases c WHERE c.thread_id = t.id AND c.state <> 'closed'))
+                 AND (x.kind = 'notice.done' OR p.state NOT IN ('paused', 'stopped') AND EXISTS (SELECT 1 FROM cases c WHERE c.thread_id = t.id AND c.state <> 'closed' AND COALESCE(c.exempt_until, 0) <= $2))
+                 AND NOT (x.kind LIKE 'escalation.%' AND EXISTS (SELECT 1 FROM escalations e JOIN cases c ON c.id = e.case_id WHERE e.delivery_id = x.id AND (c.state <> 'notified' OR COALESCE(c.exempt_until, 0) > $2)))
                  AND x.template_id NOT IN (SELECT template_id FROM holds WHERE template_id IS NOT NULL AND released_at IS NULL)
              RETURNING delivery_id, id",
             sqlx::query_as::<_, (i64, i64)>, |query, db| query.bind(now.micros()).bind(by).fetch_all(db).await

@@ -42,7 +42,7 @@ impl Tx {
     }
 
     /// Finds what a dead worker left behind: its lease ran out. What it had begun is in doubt: sent once more at `again_at`
-    /// with the same bytes and marked for ever; in doubt twice, a human decides. What it had not begun is queued as before.
+    /// with the same bytes and marked for ever; in doubt twice, or to a manager, a human decides. What it had not begun is queued as before.
     pub async fn recover(
         &mut self,
         again_at: Moment,
@@ -60,7 +60,7 @@ impl Tx {
         // Looked at once more: its worker may have come back to life, or another of us been faster.
         let taken: Vec<(i64, String)> = on_set!(
             self, &found, [id bigint],
-            "UPDATE deliveries SET state = CASE WHEN possible_duplicate THEN 'stopped' ELSE 'queued' END, ended_at = CASE WHEN possible_duplicate THEN $4 END, due_at = $2,
+            "UPDATE deliveries SET state = CASE WHEN possible_duplicate OR kind LIKE 'escalation.%' THEN 'stopped' ELSE 'queued' END, ended_at = CASE WHEN possible_duplicate OR kind LIKE 'escalation.%' THEN $4 END, due_at = $2,
                  lease_until = NULL, lease_by = NULL, possible_duplicate = $3, attempts = attempts + 1,
                  first_attempt_at = COALESCE(first_attempt_at, (SELECT MIN(a.started_at) FROM attempts a WHERE a.delivery_id = deliveries.id AND a.ended_at IS NULL))
              FROM d WHERE deliveries.id = d.id AND deliveries.state = 'leased' AND deliveries.lease_until < $4 RETURNING deliveries.id, deliveries.state",
@@ -113,12 +113,19 @@ impl Tx {
         }
         let cases: Vec<(i64,)> = on_set!(
             self, stopped, [id bigint],
-            "SELECT DISTINCT c.id FROM d JOIN deliveries x ON x.id = d.id AND x.kind <> 'notice.done' JOIN cases c ON c.thread_id = x.thread_id AND c.state = 'open' ORDER BY c.id",
+            "SELECT DISTINCT c.id FROM d JOIN deliveries x ON x.id = d.id AND x.kind <> 'notice.done' AND x.kind NOT LIKE 'escalation.%' JOIN cases c ON c.thread_id = x.thread_id AND c.state = 'open' ORDER BY c.id",
             sqlx::query_as::<_, (i64,)>, |query, db| query.fetch_all(db).await
         )?;
+        let managers: Vec<DeliveryId> = stopped.iter().map(|one| DeliveryId(one.id)).collect();
+        let managers = self.escalated(&managers).await?;
         let tasks: Vec<_> = cases
             .into_iter()
             .map(|(case,)| (CaseId(case), TaskKind::Decide, "in_doubt", None))
+            .chain(
+                managers
+                    .into_iter()
+                    .map(|(_, case)| (case, TaskKind::Decide, "manager_in_doubt", None)),
+            )
             .collect();
         self.open_tasks(&tasks, now).await?;
         Ok(())

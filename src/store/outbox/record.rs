@@ -169,6 +169,14 @@ impl Tx {
                  AND NOT EXISTS (SELECT 1 FROM cases c WHERE c.thread_id = deliveries.thread_id AND c.state <> 'closed')",
             sqlx::query, |query, db| query.bind(now.micros()).execute(db).await.map(|_| ())
         )?;
+        self.rest(again, now).await?;
+        // A letter that names somebody of whom it is true no more is written anew without them.
+        on_set!(
+            self, again, [id bigint],
+            "UPDATE deliveries SET state = 'dropped', ended_at = $2 FROM d WHERE deliveries.id = d.id AND deliveries.state = 'queued' AND deliveries.kind LIKE 'escalation.%'
+                 AND EXISTS (SELECT 1 FROM escalations e JOIN cases c ON c.id = e.case_id WHERE e.delivery_id = deliveries.id AND (c.state <> 'notified' OR COALESCE(c.exempt_until, 0) > $2))",
+            sqlx::query, |query, db| query.bind(now.micros()).execute(db).await.map(|_| ())
+        )?;
         let stopped: Vec<(i64, String)> = on_set!(
             self, again, [id bigint],
             "UPDATE deliveries SET state = p.state, ended_at = CASE WHEN p.state = 'stopped' THEN $2 END FROM d, threads t, campaigns p
@@ -184,12 +192,36 @@ impl Tx {
         self.free_untold(&threads, now).await
     }
 
+    /// What is about nothing but exempt cases rests, as if it had been queued when they were exempted: a first notice waits
+    /// until the first exemption ends, a reminder goes only if a later one is due.
+    async fn rest(&mut self, again: &[One], now: Moment) -> Result<(), StoreError> {
+        on_set!(
+            self, again, [id bigint],
+            "UPDATE deliveries SET state = 'dropped', ended_at = $2 FROM d WHERE deliveries.id = d.id AND deliveries.state = 'queued' AND deliveries.kind LIKE 'reminder.%'
+                 AND NOT EXISTS (SELECT 1 FROM cases c WHERE c.thread_id = deliveries.thread_id AND c.state <> 'closed' AND COALESCE(c.exempt_until, 0) <= $2)",
+            sqlx::query, |query, db| query.bind(now.micros()).execute(db).await.map(|_| ())
+        )?;
+        on_set!(
+            self, again, [id bigint],
+            "UPDATE deliveries SET due_at = (SELECT MIN(c.exempt_until) FROM cases c WHERE c.thread_id = deliveries.thread_id AND c.state <> 'closed')
+             FROM d WHERE deliveries.id = d.id AND deliveries.state = 'queued' AND deliveries.kind LIKE 'notice.%' AND deliveries.kind <> 'notice.done'
+                 AND NOT EXISTS (SELECT 1 FROM cases c WHERE c.thread_id = deliveries.thread_id AND c.state <> 'closed' AND COALESCE(c.exempt_until, 0) <= $2)",
+            sqlx::query, |query, db| query.bind(now.micros()).execute(db).await.map(|_| ())
+        )?;
+        Ok(())
+    }
+
     /// Whoever was told for the first time becomes notified; the ledger says so.
     pub(in crate::store) async fn note_told(
         &mut self,
         finished: &[Finished],
         now: Moment,
     ) -> Result<(), StoreError> {
+        let managers = finished
+            .iter()
+            .filter(|one| one.then == Undelivered::No && !one.kind.is_to_holder());
+        let managers: Vec<_> = managers.map(|one| (one.delivery, one.ended_at)).collect();
+        self.managers_told(&managers, now).await?;
         #[derive(Serialize)]
         struct Told {
             id: i64,
@@ -199,7 +231,11 @@ impl Tx {
         }
         let told: Vec<Told> = finished
             .iter()
-            .filter(|one| one.then == Undelivered::No && one.kind != NoticeKind::Done)
+            .filter(|one| {
+                one.then == Undelivered::No
+                    && one.kind != NoticeKind::Done
+                    && one.kind.is_to_holder()
+            })
             .map(|one| Told {
                 id: one.thread,
                 ended_at: one.ended_at.micros(),

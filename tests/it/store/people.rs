@@ -122,6 +122,7 @@ async fn what_a_listing_says_comes_back_as_it_was() {
                 name: PersonName::new("User Number 1"),
                 address: Some(mail("User1@parl.example")),
                 second_address: Some(mail("Home@elsewhere.example")),
+                is_read_by_others: false,
                 mobile: Mobile::parse("+447700900123").ok(),
                 room: Room::new("Room 4.12, west wing"),
                 language: Some("cy".to_owned()),

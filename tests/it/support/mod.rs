@@ -5,6 +5,7 @@
 pub mod bell;
 pub mod catcher;
 pub mod child;
+pub mod dc;
 pub mod discord;
 pub mod disk;
 pub mod dovecot;
@@ -19,6 +20,7 @@ pub mod samba;
 pub mod sink;
 pub mod slapd;
 pub mod strict;
+pub mod webhook;
 
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
