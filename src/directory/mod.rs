@@ -7,6 +7,7 @@ pub mod evidence;
 pub mod people;
 
 mod bytes;
+mod stamps;
 mod table;
 mod when;
 
@@ -74,6 +75,19 @@ pub enum DirectoryError {
         /// The line, from 1.
         line: u64,
     },
+    /// A document breaks off, or is not of its form: who knows what is missing.
+    #[error(
+        "line {line}: the document is damaged or breaks off here; export it again, and name its form if it was taken for another"
+    )]
+    Document {
+        /// The line, from 1; of events their number.
+        line: u64,
+    },
+    /// A document of the right sort without the list that it is to hold.
+    #[error(
+        "the document has no list of records, perhaps an error that the service answered; export it again"
+    )]
+    NoRecords,
 }
 
 /// What became of a file.

@@ -5,13 +5,58 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use super::Confirmed;
 use crate::app::App;
 use crate::config::EvidenceSource;
-use crate::directory::evidence::{EvidenceItem, EvidenceRow};
+use crate::directory::evidence::{EvidenceItem, Told};
 use crate::domain::case::{CaseEvent, CaseState, ClosedAs};
 use crate::domain::evidence::{Evidence, Grade, Rule, Standing, assess, grade};
-use crate::domain::identity::{Match, resolve};
+use crate::domain::finding::Reject;
+use crate::domain::identity::{Key, Match, Realm, resolve};
 use crate::domain::{AccountId, CaseId, Moment};
 use crate::steps::notify::thank;
 use crate::store::{CaseClosing, CaseOpening, CaseRow, EvidenceDraft, LatestEvidence, Tx};
+
+/// What a line says, whose account it may be.
+struct Line {
+    line: u64,
+    keys: Vec<Key>,
+    realm: Option<Realm>,
+    told: Told,
+}
+
+impl Line {
+    fn of(item: EvidenceItem) -> Result<Self, Reject> {
+        match item {
+            EvidenceItem::Row(row) => Ok(Self {
+                line: row.line,
+                keys: row.keys,
+                realm: row.realm,
+                told: Told::All(row.evidence),
+            }),
+            EvidenceItem::Part(row) => Ok(Self {
+                line: row.line,
+                keys: row.keys,
+                realm: None,
+                told: Told::Part(row.part),
+            }),
+            EvidenceItem::Reject(reject) => Err(reject),
+        }
+    }
+}
+
+/// All that a batch says of one account. Its last line counts for what it knows; parts are put together first.
+fn together(lines: Vec<Told>, before: Option<&Evidence>) -> Option<Evidence> {
+    let (mut known, mut part) = (None, None);
+    for told in lines {
+        match (told, part.take()) {
+            (Told::All(evidence), _) => known = Some(evidence.after(before)),
+            (Told::Part(next), None) => part = Some(next),
+            (Told::Part(next), Some(last)) => part = Some(last.and(next)),
+        }
+    }
+    match part.filter(|part| !part.is_silent()) {
+        Some(part) => Some(part.onto(known.as_ref().or(before))),
+        None => known,
+    }
+}
 
 /// What stays the same from batch to batch.
 pub(super) struct Taking<'a> {
@@ -32,9 +77,9 @@ impl Taking<'_> {
     ) -> anyhow::Result<()> {
         let mut rows = Vec::with_capacity(items.len());
         for item in items {
-            match item {
-                EvidenceItem::Row(row) => rows.push(row),
-                EvidenceItem::Reject(reject) => {
+            match Line::of(item) {
+                Ok(line) => rows.push(line),
+                Err(reject) => {
                     confirmed.rejected += 1;
                     if confirmed.rejects.len() < 100 {
                         confirmed.rejects.push(reject);
@@ -48,12 +93,12 @@ impl Taking<'_> {
         self.decide(tx, &latest, confirmed).await
     }
 
-    /// Whose each line is. A line of another realm says nothing here; an account that is named twice counts once, by
-    /// what was said last.
+    /// Whose each line is, and what is known with it. A line of another realm says nothing here; an account that is named
+    /// twice counts once.
     async fn matched(
         &self,
         tx: &mut Tx,
-        rows: Vec<EvidenceRow>,
+        rows: Vec<Line>,
         confirmed: &mut Confirmed,
     ) -> anyhow::Result<Vec<EvidenceDraft>> {
         let names = &self.app.realm(&self.source.realm)?.names;
@@ -65,7 +110,7 @@ impl Taking<'_> {
         let known = tx
             .known(&names.realm, &lookups.into_iter().collect::<Vec<_>>())
             .await?;
-        let mut drafts: BTreeMap<AccountId, EvidenceDraft> = BTreeMap::new();
+        let mut told: BTreeMap<AccountId, (u64, Vec<Told>)> = BTreeMap::new();
         for row in rows {
             if row
                 .realm
@@ -76,21 +121,26 @@ impl Taking<'_> {
             }
             match resolve(&row.keys, names, true, |lookup| known.hits(lookup)) {
                 Match::Account(account) => {
-                    let grade = grade(&row.evidence);
-                    drafts.insert(
-                        account,
-                        EvidenceDraft {
-                            account,
-                            line: row.line,
-                            grade,
-                            evidence: row.evidence,
-                        },
-                    );
+                    let (line, lines) = told.entry(account).or_default();
+                    *line = row.line;
+                    lines.push(row.told);
                 }
                 Match::Nobody | Match::Ambiguous | Match::Conflict => confirmed.unmatched += 1,
             }
         }
-        Ok(drafts.into_values().collect())
+        let accounts: Vec<AccountId> = told.keys().copied().collect();
+        let before = tx.latest_evidence(&accounts).await?;
+        let drafts = told.into_iter().filter_map(|(account, (line, lines))| {
+            let before = before.get(&account).map(|latest| &latest.evidence);
+            let evidence = together(lines, before)?;
+            Some(EvidenceDraft {
+                account,
+                line,
+                grade: grade(&evidence),
+                evidence,
+            })
+        });
+        Ok(drafts.collect())
     }
 
     async fn decide(
