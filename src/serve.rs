@@ -219,7 +219,7 @@ pub async fn step(app: &Shared, name: &str, stopping: &Stopping) -> anyhow::Resu
             told
         }
         "inbox" => steps::inbox::receive(app).await?.to_string(),
-        "confirm" => steps::confirm::confirm(app, None, None).await?.to_string(),
+        "confirm" => steps::confirm::poll(app).await?.to_string(),
         "announce" => steps::announce::announce(app).await?.to_string(),
         "report" => steps::report::write_scheduled(app).await?,
         other => anyhow::bail!("there is no step named {other:?}"),

@@ -84,6 +84,10 @@ fn files(config: &Config, checks: &mut Checks) {
             EvidenceKind::File(own) => {
                 checks.add(&format!("evidence {:?}", source.name), readable(&own.file))
             }
+            EvidenceKind::Graph(_)
+            | EvidenceKind::Okta(_)
+            | EvidenceKind::Keycloak(_)
+            | EvidenceKind::Google(_) => {}
         }
     }
 }
@@ -131,6 +135,14 @@ async fn outside(app: &App, checks: &mut Checks) {
         "relay",
         relay.map_err(|sent| steps::deliver::describe(&sent)),
     );
+    for (name, answered) in steps::confirm::check(app).await {
+        checks.add(
+            &format!("evidence {name:?}"),
+            answered
+                .map(|()| "answers and lets us read".to_owned())
+                .map_err(|error| format!("{error:#}")),
+        );
+    }
     if app.inbox.is_some() {
         let read = steps::inbox::check(app).await;
         checks.add(

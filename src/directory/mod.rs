@@ -5,6 +5,7 @@
 
 pub mod evidence;
 pub mod people;
+pub mod services;
 
 mod bytes;
 mod stamps;

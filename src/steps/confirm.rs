@@ -2,6 +2,7 @@
 
 mod file;
 mod saving;
+mod service;
 mod source;
 mod taking;
 
@@ -99,6 +100,25 @@ pub async fn confirm(
         }
     }
     Ok(confirmed)
+}
+
+/// One pass of the schedule, which may come more often than a source is to be asked.
+pub async fn poll(app: &App) -> anyhow::Result<Confirmed> {
+    let mut confirmed = Confirmed::default();
+    for source in &app.config.evidence {
+        if source::is_due(app, source).await? {
+            let read = confirm(app, None, Some(&source.name)).await?;
+            let failed = read.failed.clone();
+            confirmed.add(read);
+            confirmed.failed.extend(failed);
+        }
+    }
+    Ok(confirmed)
+}
+
+/// Whether the services among the sources answer and let us in, each by its name. Nothing is kept of what they say.
+pub async fn check(app: &App) -> Vec<(&str, anyhow::Result<()>)> {
+    source::check(app).await
 }
 
 async fn one(

@@ -19,5 +19,6 @@ mod outage;
 mod rates;
 mod report;
 mod serve;
+mod sources;
 mod store;
 mod ways;

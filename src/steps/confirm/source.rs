@@ -5,7 +5,8 @@ use std::path::Path;
 use anyhow::bail;
 use chrono::TimeDelta;
 
-use super::file;
+use super::service::Service;
+use super::{file, service};
 use crate::app::App;
 use crate::config::{EvidenceKind, EvidenceSource};
 use crate::directory::evidence::EvidenceItem;
@@ -37,7 +38,6 @@ pub(super) struct CursorOf {
 impl CursorOf {
     /// Looks up where the last reading of a source with these settings ended. The position is none where everything is to
     /// be read: there is none, the settings are others, or all of it was last read `sweep_every` ago.
-    #[allow(dead_code, reason = "files have no cursor")]
     pub async fn look_up(
         app: &App,
         source: &EvidenceSource,
@@ -79,7 +79,7 @@ impl CursorOf {
 
 /// Begins to read a source, or `file` as if it were the source's own.
 pub(super) async fn open(
-    _app: &App,
+    app: &App,
     source: &EvidenceSource,
     file: Option<&Path>,
     now: Moment,
@@ -92,6 +92,43 @@ pub(super) async fn open(
     }
     match &source.kind {
         EvidenceKind::File(own) => file::open(source, own, file.unwrap_or(&own.file), now).await,
+        EvidenceKind::Graph(own) => service::open(app, source, Service::Graph(own), now).await,
+        EvidenceKind::Okta(own) => service::open(app, source, Service::Okta(own), now).await,
+        EvidenceKind::Keycloak(own) => {
+            service::open(app, source, Service::Keycloak(own), now).await
+        }
+        EvidenceKind::Google(own) => service::open(app, source, Service::Google(own), now).await,
+    }
+}
+
+/// The service that a source is, if it is one.
+fn service_of(source: &EvidenceSource) -> Option<Service<'_>> {
+    match &source.kind {
+        EvidenceKind::File(_) => None,
+        EvidenceKind::Graph(own) => Some(Service::Graph(own)),
+        EvidenceKind::Okta(own) => Some(Service::Okta(own)),
+        EvidenceKind::Keycloak(own) => Some(Service::Keycloak(own)),
+        EvidenceKind::Google(own) => Some(Service::Google(own)),
+    }
+}
+
+/// Asks every service among the sources for its first page. Gives each one's name, and what is wrong.
+pub(super) async fn check(app: &App) -> Vec<(&str, anyhow::Result<()>)> {
+    let mut checked = Vec::new();
+    for source in &app.config.evidence {
+        if let Some(service) = service_of(source) {
+            let result = service::check(app, source, service).await;
+            checked.push((source.name.as_str(), result));
+        }
+    }
+    checked
+}
+
+/// Whether the schedule should read it now.
+pub(super) async fn is_due(app: &App, source: &EvidenceSource) -> anyhow::Result<bool> {
+    match service_of(source) {
+        Some(service) => service::is_due(app, source, service).await,
+        None => Ok(true),
     }
 }
 
@@ -99,6 +136,10 @@ pub(super) async fn open(
 pub(super) fn is_file(source: &EvidenceSource) -> bool {
     match source.kind {
         EvidenceKind::File(_) => true,
+        EvidenceKind::Graph(_)
+        | EvidenceKind::Okta(_)
+        | EvidenceKind::Keycloak(_)
+        | EvidenceKind::Google(_) => false,
     }
 }
 
@@ -107,5 +148,12 @@ pub(super) fn place(source: &EvidenceSource, file: Option<&Path>) -> String {
     match (&source.kind, file) {
         (_, Some(file)) => file.display().to_string(),
         (EvidenceKind::File(own), None) => own.file.display().to_string(),
+        (
+            EvidenceKind::Graph(_)
+            | EvidenceKind::Okta(_)
+            | EvidenceKind::Keycloak(_)
+            | EvidenceKind::Google(_),
+            None,
+        ) => format!("the source {:?}", source.name),
     }
 }
