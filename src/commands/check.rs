@@ -72,6 +72,8 @@ fn files(config: &Config, checks: &mut Checks) {
     };
     match &config.directory.kind {
         DirectoryKind::File(own) => checks.add("directory.file", readable(&own.file)),
+        // It is asked below.
+        DirectoryKind::Ldap(_) => {}
     }
     for source in &config.sources {
         checks.add(
@@ -84,7 +86,8 @@ fn files(config: &Config, checks: &mut Checks) {
             EvidenceKind::File(own) => {
                 checks.add(&format!("evidence {:?}", source.name), readable(&own.file))
             }
-            EvidenceKind::Graph(_)
+            EvidenceKind::Ldap(_)
+            | EvidenceKind::Graph(_)
             | EvidenceKind::Okta(_)
             | EvidenceKind::Keycloak(_)
             | EvidenceKind::Google(_) => {}
@@ -142,6 +145,9 @@ async fn outside(app: &App, checks: &mut Checks) {
                 .map(|()| "answers and lets us read".to_owned())
                 .map_err(|error| format!("{error:#}")),
         );
+    }
+    for (what, result) in steps::ldap::check(app).await {
+        checks.add(&what, result);
     }
     if app.inbox.is_some() {
         let read = steps::inbox::check(app).await;

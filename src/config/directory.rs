@@ -8,7 +8,8 @@ use serde::Serialize;
 
 use super::hashed;
 use super::inputs::{Known, columns};
-use super::section::{Read, Section};
+use super::ldap::{self, Ldap};
+use super::section::{Read, Section, Told};
 use super::values::{choice, code_page, path, yes_or_no};
 use crate::domain::identity::Realm;
 
@@ -30,6 +31,8 @@ pub struct Directory {
 pub enum DirectoryKind {
     /// A CSV export.
     File(DirectoryFile),
+    /// An LDAP server.
+    Ldap(Box<Ldap>),
 }
 
 /// A CSV export.
@@ -48,9 +51,10 @@ pub struct DirectoryFile {
 #[derive(Clone, Copy)]
 enum Kind {
     File,
+    Ldap,
 }
 
-const KINDS: &[(&str, Kind)] = &[("file", Kind::File)];
+const KINDS: &[(&str, Kind)] = &[("file", Kind::File), ("ldap", Kind::Ldap)];
 
 pub(super) fn directory(root: &Section<'_>, known: Known<'_>) -> Read<Directory> {
     let own = root.required_section("directory");
@@ -59,6 +63,9 @@ pub(super) fn directory(root: &Section<'_>, known: Known<'_>) -> Read<Directory>
     let complete = own.or("complete", yes_or_no, true);
     let kind = kind.and_then(|kind| match kind {
         Kind::File => file(&own).map(DirectoryKind::File),
+        Kind::Ldap => ldap::named(&own, known)?
+            .map(|ldap| DirectoryKind::Ldap(Box::new(ldap)))
+            .ok_or(Told),
     });
     own.finish_after(|_| {
         Ok(Directory {

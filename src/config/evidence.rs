@@ -8,7 +8,8 @@ use serde::Serialize;
 
 use super::hashed;
 use super::inputs::{Known, columns};
-use super::section::{Read, Section};
+use super::ldap::{self, Ldap};
+use super::section::{Read, Section, Told};
 use super::services::{self, Google, Graph, Keycloak, Okta};
 use super::values::{choice, line, path};
 use crate::domain::evidence::{DateOrder, Form, Synchronised};
@@ -32,6 +33,8 @@ pub struct EvidenceSource {
 pub enum EvidenceKind {
     /// In a file that is written anew.
     File(EvidenceFile),
+    /// An LDAP server that is asked.
+    Ldap(Box<Ldap>),
     /// Entra ID through Microsoft Graph.
     Graph(Graph),
     /// An Okta organisation.
@@ -65,6 +68,7 @@ pub struct EvidenceFile {
 #[derive(Clone, Copy)]
 enum Kind {
     File,
+    Ldap,
     Graph,
     Okta,
     Keycloak,
@@ -73,6 +77,7 @@ enum Kind {
 
 const KINDS: &[(&str, Kind)] = &[
     ("file", Kind::File),
+    ("ldap", Kind::Ldap),
     ("graph", Kind::Graph),
     ("okta", Kind::Okta),
     ("keycloak", Kind::Keycloak),
@@ -95,6 +100,9 @@ fn source(own: Section<'_>, known: Known<'_>, taken: &mut Vec<String>) -> Read<E
     let realm = known.realm_of(&own);
     let kind = kind.and_then(|kind| match kind {
         Kind::File => file(&own, known).map(EvidenceKind::File),
+        Kind::Ldap => ldap::named(&own, known)?
+            .map(|ldap| EvidenceKind::Ldap(Box::new(ldap)))
+            .ok_or(Told),
         Kind::Graph => services::graph(&own).map(EvidenceKind::Graph),
         Kind::Okta => services::okta(&own).map(EvidenceKind::Okta),
         Kind::Keycloak => services::keycloak(&own).map(EvidenceKind::Keycloak),

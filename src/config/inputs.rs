@@ -13,6 +13,7 @@ use serde::Serialize;
 
 use super::errors::quoted;
 use super::hashed;
+use super::ldap::Ldap;
 use super::secret::{PASSWORD, secret};
 use super::section::{Parsed, Read, Section, Value, instead};
 use super::values::{DAY, choice, code_page, delta, domain, line, path, yes_or_no, zone};
@@ -148,6 +149,8 @@ pub(super) struct Known<'a> {
     pub realms: Option<&'a [String]>,
     /// The organisation's zone, if it could be read.
     pub zone: Option<Tz>,
+    /// All LDAP servers, if they could be read.
+    pub ldap: Option<&'a [Ldap]>,
 }
 
 impl Known<'_> {

@@ -12,6 +12,7 @@ mod evidence;
 mod hashed;
 mod inbox;
 mod inputs;
+mod ldap;
 mod mail;
 mod organisation;
 mod rates;
@@ -47,6 +48,7 @@ pub use self::errors::{ConfigError, ConfigErrors};
 pub use self::evidence::{EvidenceFile, EvidenceKind, EvidenceSource};
 pub use self::inbox::{ImapInbox, Inbox, InboxKeep, InboxTls};
 pub use self::inputs::{AuditSource, RealmRules, SourceKind, StoreUrl};
+pub use self::ldap::{Ldap, LdapProfile};
 pub use self::mail::{Mail, Relay, RelayWay, Sensitivity, Smtp, Timeouts, Tls};
 pub use self::organisation::{Campaign, Operator, Organisation, Role, Texts};
 pub use self::rates::{HelpDesk, RelayRates};
@@ -166,9 +168,11 @@ fn config(reader: &Reader<'_>, table: &DeTable<'_>, file: &Path, whole: bool) ->
     let team = organisation.as_ref().ok().map(|own| own.team.as_str());
     let store = inputs::store(&root);
     let (realms, realm_names) = inputs::realms(&root);
+    let ldap = ldap::all(&root);
     let known = Known {
         realms: realm_names.as_deref().filter(|_| whole),
         zone: site,
+        ldap: ldap.as_deref().ok().filter(|_| whole),
     };
     let directory = directory::directory(&root, known);
     let sources = inputs::sources(&root, known);
@@ -186,6 +190,8 @@ fn config(reader: &Reader<'_>, table: &DeTable<'_>, file: &Path, whole: bool) ->
     let log = records::log(&root);
     let report = records::report(&root);
     root.finish()?;
+    // Whoever names one has it.
+    ldap?;
     Ok(Config {
         file: file.to_owned(),
         organisation: organisation?,

@@ -140,7 +140,7 @@ pub(super) fn schedule(root: &Section<'_>, site: Option<Tz>) -> Read<Schedule> {
     let notify = cron("notify", "0 */10 * * * *");
     let deliver = cron("deliver", "0 * * * * *");
     let inbox = cron("inbox", "30 */5 * * * *");
-    let confirm = cron("confirm", "0 15 * * * *");
+    let confirm = cron("confirm", "*/30 * * * * *");
     let announce = cron("announce", "0 0 9 * * Mon-Fri");
     let report = cron("report", "0 0 7 * * Mon");
     let drop_folder = own.or("drop_folder", path, own.folder().join("audits"));

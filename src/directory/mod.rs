@@ -1,9 +1,10 @@
-//! Directory: reads what the staff directory exported (people) and what directories say about passwords (evidence).
+//! Directory: reads who works here (people) and what directories say about passwords (evidence), from files and servers.
 //!
-//! Both readers stream: memory does not grow with the file, a line that cannot be used becomes a reject with its number
+//! All readers stream: memory does not grow with the file, a line that cannot be used becomes a reject with its number
 //! and a reason, and no error quotes a cell. Columns whose names look like secrets are never read into anything.
 
 pub mod evidence;
+pub mod ldap;
 pub mod people;
 pub mod services;
 

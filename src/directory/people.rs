@@ -253,7 +253,7 @@ fn entry(
     })
 }
 
-fn is_plain(text: &str) -> bool {
+pub(super) fn is_plain(text: &str) -> bool {
     text.chars().count() <= MOST_CHARACTERS
         && !text
             .chars()
@@ -268,7 +268,7 @@ fn name(text: &str) -> Result<Option<String>, RejectReason> {
     }
 }
 
-fn language(text: &str) -> Result<Option<String>, RejectReason> {
+pub(super) fn language(text: &str) -> Result<Option<String>, RejectReason> {
     let is_tag = text.len() <= 35
         && text.split('-').all(|part| {
             (1..=8).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_alphanumeric())
@@ -280,7 +280,7 @@ fn language(text: &str) -> Result<Option<String>, RejectReason> {
     }
 }
 
-fn time_zone(text: &str) -> Result<Option<String>, RejectReason> {
+pub(super) fn time_zone(text: &str) -> Result<Option<String>, RejectReason> {
     match text.parse::<chrono_tz::Tz>() {
         Ok(zone) => Ok(Some(zone.name().to_owned())),
         Err(_) if text.is_empty() => Ok(None),
@@ -289,7 +289,7 @@ fn time_zone(text: &str) -> Result<Option<String>, RejectReason> {
 }
 
 /// A number that cannot be dialled from anywhere costs its cell, not the line.
-fn mobile(text: &str) -> Result<Option<Mobile>, RejectReason> {
+pub(super) fn mobile(text: &str) -> Result<Option<Mobile>, RejectReason> {
     match text {
         "" => Ok(None),
         text => Mobile::parse(text)

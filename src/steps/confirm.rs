@@ -1,6 +1,7 @@
 //! Evidence → closed cases. The rule is recomputed from stored facts on every run; safe to repeat.
 
 mod file;
+mod ldap;
 mod saving;
 mod service;
 mod source;
@@ -88,10 +89,7 @@ pub async fn confirm(
         "the config has more than one [[evidence]]; name the one whose form this file has with --source"
     );
     for source in sources {
-        if let Err(error) = one(app, source, file, &mut confirmed)
-            .await
-            .with_context(|| format!("reading {}", source::place(source, file)))
-        {
+        if let Err(error) = one(app, source, file, &mut confirmed).await {
             if file.is_some() {
                 return Err(error);
             }
@@ -102,15 +100,25 @@ pub async fn confirm(
     Ok(confirmed)
 }
 
-/// One pass of the schedule, which may come more often than a source is to be asked.
+/// One pass of the schedule, which comes often: a file that has not been written since it was last read waits for an hour,
+/// and a source that cannot be read is an alarm until it can.
 pub async fn poll(app: &App) -> anyhow::Result<Confirmed> {
     let mut confirmed = Confirmed::default();
     for source in &app.config.evidence {
-        if source::is_due(app, source).await? {
-            let read = confirm(app, None, Some(&source.name)).await?;
-            let failed = read.failed.clone();
-            confirmed.add(read);
-            confirmed.failed.extend(failed);
+        let alarm = format!("evidence.{}", source.name);
+        let read = match source::is_due(app, source).await {
+            Ok(false) => continue,
+            Ok(true) => one(app, source, None, &mut confirmed).await,
+            Err(error) => Err(error),
+        };
+        match read {
+            Ok(()) => app.alarms.clear(&alarm).await,
+            Err(error) => {
+                tracing::warn!(source.name = %source.name, "{error:#}");
+                let text = format!("it is not known who changed their password: {error:#}");
+                app.alarms.raise(&alarm, &text).await;
+                confirmed.failed.push(format!("{error:#}"));
+            }
         }
     }
     Ok(confirmed)
@@ -127,6 +135,17 @@ async fn one(
     file: Option<&Path>,
     confirmed: &mut Confirmed,
 ) -> anyhow::Result<()> {
+    take(app, source, file, confirmed)
+        .await
+        .with_context(|| format!("reading {}", source::place(source, file)))
+}
+
+async fn take(
+    app: &App,
+    source: &EvidenceSource,
+    file: Option<&Path>,
+    confirmed: &mut Confirmed,
+) -> anyhow::Result<()> {
     let now = app.clock.now();
     let rule = app.rule(&source.realm)?;
     let mut opened = source::open(app, source, file, now).await?;
@@ -135,6 +154,7 @@ async fn one(
         app,
         source,
         rule,
+        id_decides: opened.cursor.is_some(),
         now,
     };
     while let Some(items) = opened.reading.next().await {

@@ -9,6 +9,7 @@ pub mod exempt;
 pub mod heads_up;
 pub mod inbox;
 pub mod intake;
+pub mod ldap;
 pub mod letters;
 pub mod notify;
 pub mod pace;

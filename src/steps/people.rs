@@ -1,6 +1,7 @@
 //! Staff directory → people, accounts, mailboxes. Tells who joined, left, moved.
 
 mod file;
+mod ldap;
 mod source;
 
 use std::path::Path;
@@ -52,15 +53,27 @@ pub async fn sync(
     let directory = &app.config.directory;
     let place = source::place(directory, file);
     let now = app.clock.now();
-    let mut reading = source::open(directory, file).await?;
+    let mut reading = source::open(directory, file, now)?;
     let mut tx = app.store.begin().await?;
     let before = tx.accounts_present(&directory.realm).await?;
+    tx.commit().await?;
+    // A file goes into one transaction. An account of a server is a fact of its own, and no transaction waits for a network;
+    // who has left is only said at the end.
+    let mut whole = None;
     let mut synced = Synced::default();
     let mut seen = std::collections::HashSet::new();
     while let Some(items) = reading.next().await {
         let entries = sort(items, &mut synced, &mut seen);
+        let mut tx = match whole.take() {
+            Some(tx) => tx,
+            None => app.store.begin().await?,
+        };
         let (counts, changes) = tx.sync_people(&directory.realm, &entries, now).await?;
         synced.add(counts, changes);
+        match reading.is_whole {
+            true => whole = Some(tx),
+            false => tx.commit().await?,
+        }
     }
     let ended = reading
         .end()
@@ -79,6 +92,10 @@ pub async fn sync(
         confirmed || before == 0 || listed.saturating_mul(2) >= before,
         "reading {place}: it lists {listed} accounts, and the last listing had {before}; if that is right, say so with --confirm"
     );
+    let mut tx = match whole {
+        Some(tx) => tx,
+        None => app.store.begin().await?,
+    };
     let left = tx
         .end_sync(
             &directory.realm,

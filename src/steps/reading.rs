@@ -80,6 +80,8 @@ impl<T> Sink<T> {
 
 /// A reading that has begun.
 pub struct Reading<T> {
+    /// What is read counts together or not at all. Else each item is a fact of its own.
+    pub is_whole: bool,
     batches: mpsc::Receiver<Vec<T>>,
     reader: JoinHandle<anyhow::Result<Ended>>,
 }
@@ -95,7 +97,11 @@ impl<T: Send + 'static> Reading<T> {
             let _ = sink.sender.blocking_send(sink.batch);
             Ok(ended)
         });
-        Self { batches, reader }
+        Self {
+            is_whole: true,
+            batches,
+            reader,
+        }
     }
 
     /// By a reader that waits for a network. It gives the sink back, so that its last batch is handed on.
@@ -110,7 +116,11 @@ impl<T: Send + 'static> Reading<T> {
             let _ = sink.sender.send(sink.batch).await;
             Ok(ended)
         });
-        Self { batches, reader }
+        Self {
+            is_whole: false,
+            batches,
+            reader,
+        }
     }
 
     /// What comes next; none at the end, and after an error, which [`Reading::end`] tells.

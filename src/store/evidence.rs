@@ -50,7 +50,39 @@ pub struct EvidenceDraft {
     pub evidence: Evidence,
 }
 
+/// An open case, and what a source has said of its account.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct CaseOfObject {
+    /// The directory's immutable id of the account.
+    pub object_id: String,
+    /// When the case was opened.
+    pub opened_at: Moment,
+    /// When the source last spoke of the account, if ever.
+    pub told_at: Option<Moment>,
+}
+
 impl Tx {
+    /// The open cases of a realm, by the directory's ids of their accounts, and when `source` last spoke of each.
+    pub async fn open_cases_by_object(
+        &mut self,
+        realm: &Realm,
+        source: &str,
+    ) -> Result<Vec<CaseOfObject>, StoreError> {
+        let rows: Vec<(String, i64, Option<i64>)> = on!(self, db => sqlx::query_as(
+            "SELECT a.object_id, c.opened_at, (SELECT MAX(e.observed_at) FROM evidence e JOIN evidence_reads r ON r.id = e.read_id
+                 WHERE e.account_id = c.account_id AND r.source = $2)
+             FROM cases c JOIN accounts a ON a.id = c.account_id WHERE c.state <> 'closed' AND a.realm = $1",
+        ).bind(&realm.0).bind(source).fetch_all(db).await)?;
+        Ok(rows
+            .into_iter()
+            .map(|(object_id, opened_at, told_at)| CaseOfObject {
+                object_id,
+                opened_at: Moment::from_micros(opened_at),
+                told_at: told_at.map(Moment::from_micros),
+            })
+            .collect())
+    }
+
     /// The newest evidence of these accounts. Its age counts from the last reading that confirmed it.
     pub async fn latest_evidence(
         &mut self,

@@ -40,7 +40,7 @@ pub use cases::{CaseRow, Deciding};
 pub use chase::LateThread;
 pub use cursors::Cursor;
 pub use doubts::Verdict;
-pub use evidence::{EvidenceDraft, EvidenceRead, LatestEvidence};
+pub use evidence::{CaseOfObject, EvidenceDraft, EvidenceRead, LatestEvidence};
 pub use holds::Hold;
 pub use incidents::{Incident, Post, PostState};
 pub use ledger::Entry;

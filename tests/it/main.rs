@@ -11,6 +11,7 @@ mod discord;
 mod flow;
 mod inbox;
 mod layers;
+mod ldap;
 mod lockfile;
 mod mail;
 mod migrations;

@@ -4,6 +4,7 @@ mod example;
 mod files;
 mod hostile;
 mod inbox;
+mod ldap;
 mod mistakes;
 mod rates;
 mod secrets;
@@ -24,6 +25,7 @@ fn env(name: &str) -> Option<String> {
         "BELL_RELAY_PASSWORD" => "s3ntinel-relay",
         "BELL_STORE_PASSWORD" => "s3ntinel-store",
         "BELL_DISCORD_TOKEN" => "s3ntinel-token",
+        "BELL_LDAP_PASSWORD" => "s3ntinel-ldap",
         "BELL_NOTIFY_KEY" => "s3ntinel-notify",
         "BELL_SMS_TOKEN" => "s3ntinel-sms",
         "BELL_GRAPH_SECRET" => "s3ntinel-graph",

@@ -5,16 +5,58 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-use anyhow::ensure;
+use anyhow::{Context, ensure};
+use chrono::{DateTime, TimeDelta, Utc};
 use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
 
 use super::source::Opened;
+use crate::app::App;
 use crate::config::{EvidenceFile, EvidenceSource};
 use crate::directory::evidence::{EvidenceColumns, EvidenceOptions, read};
 use crate::domain::Moment;
 use crate::steps::reading::{Ended, Reading};
-use crate::store::EvidenceRead;
+use crate::store::{Cursor, EvidenceRead};
+
+/// How long a file that nobody has written waits to be read again.
+const UNCHANGED: TimeDelta = TimeDelta::hours(1);
+
+/// Whether the file was written since it was last read, or that is an hour ago. Asked once: it is then taken as read.
+pub(super) async fn is_due(
+    app: &App,
+    source: &EvidenceSource,
+    own: &EvidenceFile,
+) -> anyhow::Result<bool> {
+    let now = app.clock.now();
+    let about = tokio::fs::metadata(&own.file)
+        .await
+        .with_context(|| format!("reading {}", own.file.display()))?;
+    let written = about
+        .modified()
+        .ok()
+        .map(|at| Moment::from(DateTime::<Utc>::from(at)).micros());
+    let this = Cursor {
+        name: format!("evidence:{}", source.name),
+        settings: own.file.display().to_string(),
+        position: written.map(|at| format!("{at} {}", about.len())),
+        swept_at: Some(now),
+        read_at: now,
+    };
+    let mut tx = app.store.begin().await?;
+    let last = tx.cursor(&this.name).await?;
+    let is_known = last.is_some_and(|last| {
+        last.settings == this.settings
+            && last.position.is_some()
+            && last.position == this.position
+            && last.read_at <= now
+            && now.since(last.read_at) < UNCHANGED
+    });
+    if !is_known {
+        tx.keep_cursor(&this).await?;
+    }
+    tx.commit().await?;
+    Ok(!is_known)
+}
 
 /// Begins to read the file at `path`, which has the form of the source's own.
 pub(super) async fn open(

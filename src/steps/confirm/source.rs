@@ -6,7 +6,7 @@ use anyhow::bail;
 use chrono::TimeDelta;
 
 use super::service::Service;
-use super::{file, service};
+use super::{file, ldap, service};
 use crate::app::App;
 use crate::config::{EvidenceKind, EvidenceSource};
 use crate::directory::evidence::EvidenceItem;
@@ -92,6 +92,7 @@ pub(super) async fn open(
     }
     match &source.kind {
         EvidenceKind::File(own) => file::open(source, own, file.unwrap_or(&own.file), now).await,
+        EvidenceKind::Ldap(own) => ldap::open(app, source, own, now).await,
         EvidenceKind::Graph(own) => service::open(app, source, Service::Graph(own), now).await,
         EvidenceKind::Okta(own) => service::open(app, source, Service::Okta(own), now).await,
         EvidenceKind::Keycloak(own) => {
@@ -104,7 +105,7 @@ pub(super) async fn open(
 /// The service that a source is, if it is one.
 fn service_of(source: &EvidenceSource) -> Option<Service<'_>> {
     match &source.kind {
-        EvidenceKind::File(_) => None,
+        EvidenceKind::File(_) | EvidenceKind::Ldap(_) => None,
         EvidenceKind::Graph(own) => Some(Service::Graph(own)),
         EvidenceKind::Okta(own) => Some(Service::Okta(own)),
         EvidenceKind::Keycloak(own) => Some(Service::Keycloak(own)),
@@ -126,9 +127,10 @@ pub(super) async fn check(app: &App) -> Vec<(&str, anyhow::Result<()>)> {
 
 /// Whether the schedule should read it now.
 pub(super) async fn is_due(app: &App, source: &EvidenceSource) -> anyhow::Result<bool> {
-    match service_of(source) {
-        Some(service) => service::is_due(app, source, service).await,
-        None => Ok(true),
+    match (&source.kind, service_of(source)) {
+        (EvidenceKind::File(own), _) => file::is_due(app, source, own).await,
+        (_, Some(service)) => service::is_due(app, source, service).await,
+        (_, None) => Ok(true),
     }
 }
 
@@ -136,7 +138,8 @@ pub(super) async fn is_due(app: &App, source: &EvidenceSource) -> anyhow::Result
 pub(super) fn is_file(source: &EvidenceSource) -> bool {
     match source.kind {
         EvidenceKind::File(_) => true,
-        EvidenceKind::Graph(_)
+        EvidenceKind::Ldap(_)
+        | EvidenceKind::Graph(_)
         | EvidenceKind::Okta(_)
         | EvidenceKind::Keycloak(_)
         | EvidenceKind::Google(_) => false,
@@ -148,6 +151,7 @@ pub(super) fn place(source: &EvidenceSource, file: Option<&Path>) -> String {
     match (&source.kind, file) {
         (_, Some(file)) => file.display().to_string(),
         (EvidenceKind::File(own), None) => own.file.display().to_string(),
+        (EvidenceKind::Ldap(own), None) => format!("[[ldap]] {:?}", own.name),
         (
             EvidenceKind::Graph(_)
             | EvidenceKind::Okta(_)

@@ -9,7 +9,7 @@ use crate::directory::evidence::{EvidenceItem, Told};
 use crate::domain::case::{CaseEvent, CaseState, ClosedAs};
 use crate::domain::evidence::{Evidence, Grade, Rule, Standing, assess, grade};
 use crate::domain::finding::Reject;
-use crate::domain::identity::{Key, Match, Realm, resolve};
+use crate::domain::identity::{Key, KeyKind, Match, Realm, resolve};
 use crate::domain::{AccountId, CaseId, Moment};
 use crate::steps::notify::thank;
 use crate::store::{CaseClosing, CaseOpening, CaseRow, EvidenceDraft, LatestEvidence, Tx};
@@ -40,7 +40,16 @@ impl Line {
             EvidenceItem::Reject(reject) => Err(reject),
         }
     }
+
+    fn of_account(self, account: AccountId, said: &mut Lines) {
+        let (line, told) = said.entry(account).or_default();
+        *line = self.line;
+        told.push(self.told);
+    }
 }
+
+/// What a batch says, by account, with the last line that says it.
+type Lines = BTreeMap<AccountId, (u64, Vec<Told>)>;
 
 /// All that a batch says of one account. Its last line counts for what it knows; parts are put together first.
 fn together(lines: Vec<Told>, before: Option<&Evidence>) -> Option<Evidence> {
@@ -63,6 +72,9 @@ pub(super) struct Taking<'a> {
     pub app: &'a App,
     pub source: &'a EvidenceSource,
     pub rule: Rule,
+    /// The directory's immutable id decides alone where the store knows it: names that moved since people were last listed
+    /// are no contradiction, and need not be looked up.
+    pub id_decides: bool,
     pub now: Moment,
 }
 
@@ -102,6 +114,14 @@ impl Taking<'_> {
         confirmed: &mut Confirmed,
     ) -> anyhow::Result<Vec<EvidenceDraft>> {
         let names = &self.app.realm(&self.source.realm)?.names;
+        let mut said = Lines::new();
+        let rows = match self.id_decides {
+            true => self.by_id(tx, rows, &mut said).await?,
+            false => rows,
+        };
+        if rows.is_empty() {
+            return drafts(tx, said).await;
+        }
         let lookups: BTreeSet<_> = rows
             .iter()
             .flat_map(|row| &row.keys)
@@ -110,7 +130,6 @@ impl Taking<'_> {
         let known = tx
             .known(&names.realm, &lookups.into_iter().collect::<Vec<_>>())
             .await?;
-        let mut told: BTreeMap<AccountId, (u64, Vec<Told>)> = BTreeMap::new();
         for row in rows {
             if row
                 .realm
@@ -121,26 +140,40 @@ impl Taking<'_> {
             }
             match resolve(&row.keys, names, true, |lookup| known.hits(lookup)) {
                 Match::Account(account) => {
-                    let (line, lines) = told.entry(account).or_default();
-                    *line = row.line;
-                    lines.push(row.told);
+                    row.of_account(account, &mut said);
                 }
                 Match::Nobody | Match::Ambiguous | Match::Conflict => confirmed.unmatched += 1,
             }
         }
-        let accounts: Vec<AccountId> = told.keys().copied().collect();
-        let before = tx.latest_evidence(&accounts).await?;
-        let drafts = told.into_iter().filter_map(|(account, (line, lines))| {
-            let before = before.get(&account).map(|latest| &latest.evidence);
-            let evidence = together(lines, before)?;
-            Some(EvidenceDraft {
-                account,
-                line,
-                grade: grade(&evidence),
-                evidence,
-            })
-        });
-        Ok(drafts.collect())
+        drafts(tx, said).await
+    }
+
+    /// Takes out the rows whose immutable id the store knows; gives back the others.
+    async fn by_id(
+        &self,
+        tx: &mut Tx,
+        rows: Vec<Line>,
+        said: &mut Lines,
+    ) -> anyhow::Result<Vec<Line>> {
+        let names = &self.app.realm(&self.source.realm)?.names;
+        let id = |row: &Line| {
+            let own = row.keys.iter().find(|key| key.kind == KeyKind::ObjectId)?;
+            own.lookups(names, true).into_iter().next()
+        };
+        let lookups: BTreeSet<_> = rows.iter().filter_map(id).collect();
+        let known = tx
+            .known(&names.realm, &lookups.into_iter().collect::<Vec<_>>())
+            .await?;
+        let mut others = Vec::new();
+        for row in rows {
+            match id(&row).as_ref().map(|lookup| known.hits(lookup)) {
+                Some(&[account]) => {
+                    row.of_account(account, said);
+                }
+                _ => others.push(row),
+            }
+        }
+        Ok(others)
     }
 
     async fn decide(
@@ -257,4 +290,21 @@ impl Taking<'_> {
             standing,
         })
     }
+}
+
+/// What is known of each account with what a batch says of it.
+async fn drafts(tx: &mut Tx, said: Lines) -> anyhow::Result<Vec<EvidenceDraft>> {
+    let accounts: Vec<AccountId> = said.keys().copied().collect();
+    let before = tx.latest_evidence(&accounts).await?;
+    let drafts = said.into_iter().filter_map(|(account, (line, told))| {
+        let before = before.get(&account).map(|latest| &latest.evidence);
+        let evidence = together(told, before)?;
+        Some(EvidenceDraft {
+            account,
+            line,
+            grade: grade(&evidence),
+            evidence,
+        })
+    });
+    Ok(drafts.collect())
 }

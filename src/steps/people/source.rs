@@ -2,18 +2,26 @@
 
 use std::path::Path;
 
-use super::file;
+use anyhow::bail;
+
+use super::{file, ldap};
 use crate::config::{Directory, DirectoryKind};
 use crate::directory::people::PeopleItem;
+use crate::domain::Moment;
 use crate::steps::reading::Reading;
 
 /// Begins to read the directory, or `file` as if it were its export.
-pub(super) async fn open(
+pub(super) fn open(
     directory: &Directory,
     file: Option<&Path>,
+    now: Moment,
 ) -> anyhow::Result<Reading<PeopleItem>> {
-    match &directory.kind {
-        DirectoryKind::File(own) => file::open(own, file.unwrap_or(&own.file)),
+    match (&directory.kind, file) {
+        (DirectoryKind::File(own), file) => file::open(own, file.unwrap_or(&own.file)),
+        (DirectoryKind::Ldap(_), Some(_)) => {
+            bail!("[directory] is no file in the config; leave the file out")
+        }
+        (DirectoryKind::Ldap(own), None) => ldap::open(own, now),
     }
 }
 
@@ -22,5 +30,6 @@ pub(super) fn place(directory: &Directory, file: Option<&Path>) -> String {
     match (&directory.kind, file) {
         (_, Some(file)) => file.display().to_string(),
         (DirectoryKind::File(own), None) => own.file.display().to_string(),
+        (DirectoryKind::Ldap(own), None) => format!("[[ldap]] {:?}", own.name),
     }
 }

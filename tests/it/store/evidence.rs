@@ -116,3 +116,34 @@ async fn a_reading_is_written_down_with_what_it_came_to() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn open_cases_are_known_by_the_directorys_ids_and_by_what_a_source_said_of_them() {
+    both(async |bed| {
+        let (people, _) = bed.cases(1).await;
+        let mut tx = bed.tx().await;
+        let open = tx
+            .open_cases_by_object(&realm(), "directory-export")
+            .await
+            .unwrap();
+        tx.commit().await.unwrap();
+        assert_eq!(open.len(), 1);
+        assert_eq!(open[0].told_at, None);
+
+        reading(
+            &bed,
+            &[says(people[0].account, changed(Some(at(-50)), at(5)))],
+        )
+        .await;
+        let mut tx = bed.tx().await;
+        let told = tx
+            .open_cases_by_object(&realm(), "directory-export")
+            .await
+            .unwrap();
+        assert_eq!(told[0].told_at, Some(at(5)));
+        assert_eq!(told[0].object_id, open[0].object_id);
+        let other = tx.open_cases_by_object(&realm(), "another").await.unwrap();
+        assert_eq!(other[0].told_at, None);
+    })
+    .await;
+}

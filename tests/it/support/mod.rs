@@ -16,7 +16,9 @@ pub mod postgres;
 pub mod program;
 pub mod proxy;
 pub mod relay;
+pub mod samba;
 pub mod sink;
+pub mod slapd;
 pub mod strict;
 
 use std::net::{TcpListener, TcpStream};
