@@ -86,7 +86,11 @@ fn files(config: &Config, checks: &mut Checks) {
             EvidenceKind::File(own) => {
                 checks.add(&format!("evidence {:?}", source.name), readable(&own.file))
             }
-            EvidenceKind::Ldap(_) => {}
+            EvidenceKind::Ldap(_)
+            | EvidenceKind::Graph(_)
+            | EvidenceKind::Okta(_)
+            | EvidenceKind::Keycloak(_)
+            | EvidenceKind::Google(_) => {}
         }
     }
 }
@@ -134,6 +138,14 @@ async fn outside(app: &App, checks: &mut Checks) {
         "relay",
         relay.map_err(|sent| steps::deliver::describe(&sent)),
     );
+    for (name, answered) in steps::confirm::check(app).await {
+        checks.add(
+            &format!("evidence {name:?}"),
+            answered
+                .map(|()| "answers and lets us read".to_owned())
+                .map_err(|error| format!("{error:#}")),
+        );
+    }
     for (what, result) in steps::ldap::check(app).await {
         checks.add(&what, result);
     }

@@ -9,8 +9,10 @@ use serde::Serialize;
 use super::hashed;
 use super::inputs::{Known, columns};
 use super::ldap::{self, Ldap};
-use super::section::{Parsed, Read, Section, Told, Value};
-use super::values::{choice, path};
+use super::section::{Read, Section, Told};
+use super::services::{self, Google, Graph, Keycloak, Okta};
+use super::values::{choice, line, path};
+use crate::domain::evidence::{DateOrder, Form, Synchronised};
 use crate::domain::identity::Realm;
 
 /// Somebody who tells when passwords were changed.
@@ -32,6 +34,14 @@ pub enum EvidenceKind {
     File(EvidenceFile),
     /// An LDAP server that is asked.
     Ldap(Box<Ldap>),
+    /// Entra ID through Microsoft Graph.
+    Graph(Graph),
+    /// An Okta organisation.
+    Okta(Okta),
+    /// A realm of a Keycloak server.
+    Keycloak(Keycloak),
+    /// A Google Workspace.
+    Google(Google),
 }
 
 /// A file in which a directory tells when passwords were changed.
@@ -40,31 +50,38 @@ pub struct EvidenceFile {
     /// The file; written anew by whatever exports it.
     #[serde(serialize_with = "hashed::path")]
     pub file: PathBuf,
-    /// By the file's ending.
-    pub format: EvidenceFormat,
+    /// In what it is written; shown by what it begins with if left out.
+    pub form: Option<Form>,
+    /// Whose it is, where the file names nobody.
+    pub account: Option<String>,
+    /// What is believed of users whose password another directory keeps.
+    pub synchronised: Synchronised,
+    /// Whether the day or the month comes first, where no date of the file shows it.
+    pub date_order: Option<DateOrder>,
     /// The zone of times that carry none.
     pub time_zone: Tz,
     /// Our names of columns to the file's headers or keys. What is not named here goes by its own name.
     pub columns: BTreeMap<String, String>,
 }
 
-/// The form of an evidence file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum EvidenceFormat {
-    /// One account a row, headers on top.
-    Csv,
-    /// One object a line.
-    Jsonl,
-}
-
 #[derive(Clone, Copy)]
 enum Kind {
     File,
     Ldap,
+    Graph,
+    Okta,
+    Keycloak,
+    Google,
 }
 
-const KINDS: &[(&str, Kind)] = &[("file", Kind::File), ("ldap", Kind::Ldap)];
+const KINDS: &[(&str, Kind)] = &[
+    ("file", Kind::File),
+    ("ldap", Kind::Ldap),
+    ("graph", Kind::Graph),
+    ("okta", Kind::Okta),
+    ("keycloak", Kind::Keycloak),
+    ("google", Kind::Google),
+];
 
 pub(super) fn evidence(root: &Section<'_>, known: Known<'_>) -> Read<Vec<EvidenceSource>> {
     let sections = root.sections("evidence")?;
@@ -85,6 +102,10 @@ fn source(own: Section<'_>, known: Known<'_>, taken: &mut Vec<String>) -> Read<E
         Kind::Ldap => ldap::named(&own, known)?
             .map(|ldap| EvidenceKind::Ldap(Box::new(ldap)))
             .ok_or(Told),
+        Kind::Graph => services::graph(&own).map(EvidenceKind::Graph),
+        Kind::Okta => services::okta(&own).map(EvidenceKind::Okta),
+        Kind::Keycloak => services::keycloak(&own).map(EvidenceKind::Keycloak),
+        Kind::Google => services::google(&own).map(EvidenceKind::Google),
     });
     own.finish_after(|_| {
         Ok(EvidenceSource {
@@ -96,26 +117,39 @@ fn source(own: Section<'_>, known: Known<'_>, taken: &mut Vec<String>) -> Read<E
 }
 
 fn file(own: &Section<'_>, known: Known<'_>) -> Read<EvidenceFile> {
-    let file = own.required("file", evidence_file, "\"evidence.csv\"");
+    let file = own.required("file", path, "\"evidence.csv\"");
+    let form = own.optional("form", choice(Form::ALL));
+    let account = own.optional("account", line);
+    let synchronised = synchronised(own);
+    let date_order = own.optional("date_order", choice(DATE_ORDERS));
     let time_zone = known.zone_of(own);
     let columns = columns(own);
-    let (file, format) = file?;
     Ok(EvidenceFile {
-        file,
-        format,
+        file: file?,
+        form: form?,
+        account: account?,
+        synchronised: synchronised?,
+        date_order: date_order?,
         time_zone: time_zone?,
         columns: columns?,
     })
 }
 
-fn evidence_file(value: &Value<'_>) -> Parsed<(PathBuf, EvidenceFormat)> {
-    let file = path(value)?;
-    let ending = file
-        .extension()
-        .map(|ending| ending.to_string_lossy().to_lowercase());
-    match ending.as_deref() {
-        Some("csv") => Ok((file, EvidenceFormat::Csv)),
-        Some("jsonl") => Ok((file, EvidenceFormat::Jsonl)),
-        _ => Err("the file's ending tells its form; let it end in .csv or .jsonl".into()),
-    }
+const DATE_ORDERS: &[(&str, DateOrder)] = &[
+    ("day_first", DateOrder::DayFirst),
+    ("month_first", DateOrder::MonthFirst),
+];
+
+const SYNCHRONISED: &[(&str, Synchronised)] = &[
+    ("elsewhere", Synchronised::Elsewhere),
+    ("here", Synchronised::Here),
+];
+
+/// The key `synchronised`.
+pub(super) fn synchronised(own: &Section<'_>) -> Read<Synchronised> {
+    own.or(
+        "synchronised",
+        choice(SYNCHRONISED),
+        Synchronised::Elsewhere,
+    )
 }

@@ -40,6 +40,15 @@ pub(super) struct Bytes<R> {
 impl<R: Read> Bytes<R> {
     /// Looks at the first bytes: a mark of UTF-8 is passed over, one of UTF-16 and a web page are refused.
     pub fn open(input: R) -> Result<Self, DirectoryError> {
+        let bytes = Self::open_any(input)?;
+        match bytes.window().trim_ascii_start().first() {
+            Some(b'<') => Err(DirectoryError::WebPage),
+            _ => Ok(bytes),
+        }
+    }
+
+    /// The same for files that may begin as a web page does.
+    pub fn open_any(input: R) -> Result<Self, DirectoryError> {
         let mut bytes = Self {
             input,
             buffer: Zeroizing::new(vec![0; BUFFER]),
@@ -59,10 +68,9 @@ impl<R: Read> Bytes<R> {
             bytes.has_mark = true;
         }
         bytes.skip_blank_lines()?;
-        match bytes.window().trim_ascii_start().first() {
-            None => Err(DirectoryError::Empty),
-            Some(b'<') => Err(DirectoryError::WebPage),
-            Some(_) => Ok(bytes),
+        match bytes.window().trim_ascii_start().is_empty() {
+            true => Err(DirectoryError::Empty),
+            false => Ok(bytes),
         }
     }
 
@@ -179,6 +187,15 @@ impl<R: Read> Bytes<R> {
         use_line: impl FnOnce(&[u8]) -> T,
     ) -> Result<Found<T>, DirectoryError> {
         self.skip_blank_lines()?;
+        self.next_line(use_line)
+    }
+
+    /// The same for lines of which blank ones mean something.
+    pub fn next_line<T>(
+        &mut self,
+        use_line: impl FnOnce(&[u8]) -> T,
+    ) -> Result<Found<T>, DirectoryError> {
+        self.fill()?;
         if self.window().is_empty() {
             return Ok(None);
         }
@@ -200,5 +217,34 @@ impl<R: Read> Bytes<R> {
         let made = use_line(bytes);
         self.skip_line()?;
         Ok(Some((Span { line, is_cut }, Ok(made))))
+    }
+}
+
+/// For parsers that read by themselves. What they copy is theirs to wipe.
+impl<R: Read> Read for Bytes<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let available = std::io::BufRead::fill_buf(self)?;
+        let count = available.len().min(buffer.len());
+        if let (Some(to), Some(from)) = (buffer.get_mut(..count), available.get(..count)) {
+            to.copy_from_slice(from);
+        }
+        self.advance(count);
+        Ok(count)
+    }
+}
+
+impl<R: Read> std::io::BufRead for Bytes<R> {
+    fn fill_buf(&mut self) -> std::io::Result<&[u8]> {
+        if self.window().is_empty() {
+            self.fill().map_err(|error| match error {
+                DirectoryError::Read(error) => error,
+                other => std::io::Error::other(other),
+            })?;
+        }
+        Ok(self.window())
+    }
+
+    fn consume(&mut self, count: usize) {
+        self.advance(count);
     }
 }

@@ -1,4 +1,5 @@
-//! Evidence: what directories say about passwords, in the normal form, as CSV or one JSON object a line.
+//! Evidence: what directories say about passwords, in the normal form, as CSV or one JSON object a line, and in the
+//! [forms](Form) that directories themselves write.
 //!
 //! | column | it holds |
 //! |---|---|
@@ -26,9 +27,27 @@ use super::bytes::Bytes;
 use super::table::{Cells, Row, Table};
 use super::{DirectoryError, Encoding, Summary, when, yes_or_no};
 use crate::domain::Moment;
-use crate::domain::evidence::{Actor, Evidence};
+use crate::domain::evidence::{Actor, DateOrder, Evidence, Form, Part, Synchronised};
 use crate::domain::finding::{Precision, Reject, RejectReason};
 use crate::domain::identity::{Key, KeyKind, Realm};
+
+mod detect;
+mod entry;
+pub(super) mod forms;
+mod freeipa;
+mod get_ad_user;
+mod google;
+pub(super) mod graph;
+pub(super) mod json;
+pub(super) mod keycloak;
+mod ldif;
+mod netexec;
+mod okta;
+pub(super) mod record;
+mod unix;
+mod windows;
+
+pub use record::Told;
 
 macro_rules! fields {
     ($($(#[$doc:meta])* $name:ident)*) => {
@@ -127,6 +146,14 @@ pub struct EvidenceOptions {
     pub zone: Tz,
     /// When the source was read.
     pub observed_at: Moment,
+    /// In what it is written; if none is named, what it begins with shows it.
+    pub form: Option<Form>,
+    /// Whose it is, where the file names nobody.
+    pub account: Option<String>,
+    /// What is believed of users whose password another directory keeps.
+    pub synchronised: Synchronised,
+    /// Whether the day or the month comes first, where no date of the file shows it.
+    pub date_order: Option<DateOrder>,
 }
 
 impl EvidenceOptions {
@@ -137,6 +164,10 @@ impl EvidenceOptions {
             encoding: Encoding::default(),
             zone: Tz::UTC,
             observed_at,
+            form: None,
+            account: None,
+            synchronised: Synchronised::default(),
+            date_order: None,
         }
     }
 }
@@ -154,16 +185,29 @@ pub struct EvidenceRow {
     pub evidence: Evidence,
 }
 
+/// What a source that knows only a part says about one account.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct PartRow {
+    /// Line, or record, of the file, from 1.
+    pub line: u64,
+    /// All names that it gives the account. They must agree.
+    pub keys: Vec<Key>,
+    /// The facts it knows.
+    pub part: Part,
+}
+
 /// What is found on the way through the file.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum EvidenceItem {
     /// A line that can be used.
     Row(EvidenceRow),
+    /// The same, of a source that does not know everything.
+    Part(PartRow),
     /// A line that cannot.
     Reject(Reject),
 }
 
-/// Reads evidence, and hands on what it finds until it is told to stop. A file that starts with `{` is JSON lines.
+/// Reads evidence, and hands on what it finds until it is told to stop.
 ///
 /// An error may come after lines were handed on, so whoever saves them does so in one transaction.
 pub fn read(
@@ -171,19 +215,27 @@ pub fn read(
     options: &EvidenceOptions,
     emit: &mut dyn FnMut(EvidenceItem) -> ControlFlow<()>,
 ) -> Result<Summary, DirectoryError> {
-    let bytes = Bytes::open(input)?;
+    let bytes = Bytes::open_any(input)?;
+    let form = options
+        .form
+        .unwrap_or_else(|| match detect::detect(bytes.window()) {
+            // Whoever names columns means a table that has them.
+            Form::GetAdUser if options.columns != EvidenceColumns::default() => Form::Csv,
+            form => form,
+        });
+    let is_markup = bytes.window().trim_ascii_start().starts_with(b"<");
+    if is_markup && form != Form::WindowsEvents {
+        return Err(DirectoryError::WebPage);
+    }
     let mut hand_on = HandOn {
         options,
         summary: Summary::default(),
         emit,
     };
-    if bytes
-        .peek()
-        .is_some_and(|first| first.trim_ascii_start().starts_with(b"{"))
-    {
-        read_json_lines(bytes, &mut hand_on)?;
-    } else {
-        read_csv(bytes, &mut hand_on)?;
+    match form {
+        Form::Csv => read_csv(bytes, &mut hand_on)?,
+        Form::Jsonl => read_json_lines(bytes, &mut hand_on)?,
+        form => forms::read(form, bytes, &mut hand_on)?,
     }
     Ok(hand_on.summary)
 }
@@ -195,21 +247,24 @@ struct HandOn<'a> {
 }
 
 impl HandOn<'_> {
-    fn record(&mut self, line: u64, raw: Result<Raw, RejectReason>) -> ControlFlow<()> {
-        let item = match raw.and_then(|raw| row(line, &raw, self.options)) {
-            Ok(row) => {
-                self.summary.rows += 1;
-                EvidenceItem::Row(row)
-            }
-            Err(reason) => {
+    fn item(&mut self, item: EvidenceItem) -> ControlFlow<()> {
+        match &item {
+            EvidenceItem::Row(_) | EvidenceItem::Part(_) => self.summary.rows += 1,
+            EvidenceItem::Reject(reject) => {
                 self.summary.rejects += 1;
-                self.summary.truncated |= reason == RejectReason::Truncated;
-                EvidenceItem::Reject(Reject { line, reason })
+                self.summary.truncated |= reject.reason == RejectReason::Truncated;
             }
-        };
+        }
         let flow = (self.emit)(item);
         self.summary.stopped = flow.is_break();
         flow
+    }
+
+    fn record(&mut self, line: u64, raw: Result<Raw, RejectReason>) -> ControlFlow<()> {
+        self.item(match raw.and_then(|raw| row(line, &raw, self.options)) {
+            Ok(row) => EvidenceItem::Row(row),
+            Err(reason) => EvidenceItem::Reject(Reject { line, reason }),
+        })
     }
 }
 
@@ -378,5 +433,7 @@ impl<'de> Deserialize<'de> for Word {
     }
 }
 
+#[cfg(test)]
+mod samples;
 #[cfg(test)]
 mod tests;

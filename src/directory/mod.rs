@@ -6,9 +6,11 @@
 pub mod evidence;
 pub mod ldap;
 pub mod people;
+pub mod services;
 
 mod bytes;
 mod containment;
+mod stamps;
 mod table;
 mod when;
 
@@ -78,6 +80,19 @@ pub enum DirectoryError {
         /// The line, from 1.
         line: u64,
     },
+    /// A document breaks off, or is not of its form: who knows what is missing.
+    #[error(
+        "line {line}: the document is damaged or breaks off here; export it again, and name its form if it was taken for another"
+    )]
+    Document {
+        /// The line, from 1; of events their number.
+        line: u64,
+    },
+    /// A document of the right sort without the list that it is to hold.
+    #[error(
+        "the document has no list of records, perhaps an error that the service answered; export it again"
+    )]
+    NoRecords,
 }
 
 /// What became of a file.

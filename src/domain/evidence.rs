@@ -6,6 +6,12 @@ use serde::{Deserialize, Serialize};
 use super::finding::{Baseline, Category, Precision};
 use super::moment::Moment;
 
+mod form;
+mod part;
+
+pub use form::{DateOrder, Form, Synchronised};
+pub use part::Part;
+
 /// Who changed a password.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -340,9 +346,7 @@ fn secret_is_newer(secret: Moment, found: &Found, rule: &Rule) -> bool {
 
 /// How good a directory's word is. Whoever reads a record that people keep takes the worse of this and its own grade.
 pub fn grade(evidence: &Evidence) -> Grade {
-    if evidence.secret_changed_at.is_some()
-        || (evidence.changed.is_some() && evidence.actor != Actor::Unknown)
-    {
+    if evidence.secret_changed_at.is_some() {
         Grade::A
     } else if evidence.changed.is_some() || evidence.disabled || !evidence.exists {
         Grade::B

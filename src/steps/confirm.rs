@@ -3,6 +3,7 @@
 mod file;
 mod ldap;
 mod saving;
+mod service;
 mod source;
 mod taking;
 
@@ -121,6 +122,11 @@ pub async fn poll(app: &App) -> anyhow::Result<Confirmed> {
         }
     }
     Ok(confirmed)
+}
+
+/// Whether the services among the sources answer and let us in, each by its name. Nothing is kept of what they say.
+pub async fn check(app: &App) -> Vec<(&str, anyhow::Result<()>)> {
+    source::check(app).await
 }
 
 async fn one(

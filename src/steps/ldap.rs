@@ -49,7 +49,11 @@ pub async fn check(app: &App) -> Vec<(String, Result<String, String>)> {
         .iter()
         .filter_map(|source| match &source.kind {
             EvidenceKind::Ldap(ldap) => Some((&**ldap, &source.realm)),
-            EvidenceKind::File(_) => None,
+            EvidenceKind::File(_)
+            | EvidenceKind::Graph(_)
+            | EvidenceKind::Okta(_)
+            | EvidenceKind::Keycloak(_)
+            | EvidenceKind::Google(_) => None,
         });
     let mut all = Vec::new();
     let mut seen = Vec::new();

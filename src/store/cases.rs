@@ -1,6 +1,6 @@
 //! Cases as they are read: one, a page, a person's, a thread's, and what is needed to decide about some.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::{LatestEvidence, StoreError, Tx, ids, on, on_set, strange};
 use crate::domain::case::{CaseState, Claim, ClosedAs, Ended, Route};
@@ -295,6 +295,17 @@ impl Tx {
             sqlx::query_as::<_, (i64,)>, |query, db| query.fetch_all(db).await
         )?;
         Ok(rows.into_iter().map(|(id,)| AccountId(id)).collect())
+    }
+
+    /// All names, folded, of accounts of `realm` that have an open case.
+    pub async fn names_in_open_cases(
+        &mut self,
+        realm: &Realm,
+    ) -> Result<HashSet<String>, StoreError> {
+        let rows: Vec<(String,)> = on!(self, db => sqlx::query_as(
+            "SELECT DISTINCT k.key FROM cases c JOIN accounts a ON a.id = c.account_id JOIN account_keys k ON k.account_id = a.id WHERE c.state <> 'closed' AND a.realm = $1",
+        ).bind(&realm.0).fetch_all(db).await)?;
+        Ok(rows.into_iter().map(|(name,)| name).collect())
     }
 
     /// Cases closed as disabled, with accounts of `realm` that can sign in again by this evidence.

@@ -27,5 +27,6 @@ mod reach;
 mod report;
 mod self_audit;
 mod serve;
+mod sources;
 mod store;
 mod ways;

@@ -295,8 +295,23 @@ fn every_mistake_is_told_once_with_what_to_do() {
         ),
         (
             "##[[evidence]]",
-            "[[evidence]]\nname = \"a\"\nfile = \"a.txt\"",
-            "evidence.file: the file's ending tells its form",
+            "[[evidence]]\nname = \"a\"\nfile = \"a.txt\"\nform = \"shadwo\"",
+            "evidence.form: \"shadwo\" is not known; did you mean shadow?",
+        ),
+        (
+            "##[[evidence]]",
+            "[[evidence]]\nname = \"a\"\nkind = \"okta\"\nurl = \"http://okta.example\"\ntoken_env = \"BELL_OKTA_TOKEN\"",
+            "evidence.url: this is no address for secrets to go to",
+        ),
+        (
+            "##[[evidence]]",
+            "[[evidence]]\nname = \"a\"\nkind = \"okta\"\nurl = \"https://okta.example\"",
+            "evidence.token_env: it is missing",
+        ),
+        (
+            "##[[evidence]]",
+            "[[evidence]]\nname = \"a\"\nkind = \"keycloak\"\nurl = \"https://sso.example\"\nkeycloak_realm = \"a/b\"\nclient_id = \"a\"\nclient_secret_env = \"BELL_KEYCLOAK_SECRET\"",
+            "evidence.keycloak_realm: it is no name",
         ),
     ] {
         let told = errors(&example(from, to));

@@ -75,6 +75,10 @@ pub(super) async fn open(
     let options = EvidenceOptions {
         columns: columns(&own.columns)?,
         zone: own.time_zone,
+        form: own.form,
+        account: own.account.clone(),
+        synchronised: own.synchronised,
+        date_order: own.date_order,
         ..EvidenceOptions::observed_at(observed_at)
     };
     let file_name = path

@@ -5,7 +5,8 @@ use std::path::Path;
 use anyhow::bail;
 use chrono::TimeDelta;
 
-use super::{file, ldap};
+use super::service::Service;
+use super::{file, ldap, service};
 use crate::app::App;
 use crate::config::{EvidenceKind, EvidenceSource};
 use crate::directory::evidence::EvidenceItem;
@@ -92,6 +93,44 @@ pub(super) async fn open(
     match &source.kind {
         EvidenceKind::File(own) => file::open(source, own, file.unwrap_or(&own.file), now).await,
         EvidenceKind::Ldap(own) => ldap::open(app, source, own, now).await,
+        EvidenceKind::Graph(own) => service::open(app, source, Service::Graph(own), now).await,
+        EvidenceKind::Okta(own) => service::open(app, source, Service::Okta(own), now).await,
+        EvidenceKind::Keycloak(own) => {
+            service::open(app, source, Service::Keycloak(own), now).await
+        }
+        EvidenceKind::Google(own) => service::open(app, source, Service::Google(own), now).await,
+    }
+}
+
+/// The service that a source is, if it is one.
+fn service_of(source: &EvidenceSource) -> Option<Service<'_>> {
+    match &source.kind {
+        EvidenceKind::File(_) | EvidenceKind::Ldap(_) => None,
+        EvidenceKind::Graph(own) => Some(Service::Graph(own)),
+        EvidenceKind::Okta(own) => Some(Service::Okta(own)),
+        EvidenceKind::Keycloak(own) => Some(Service::Keycloak(own)),
+        EvidenceKind::Google(own) => Some(Service::Google(own)),
+    }
+}
+
+/// Asks every service among the sources for its first page. Gives each one's name, and what is wrong.
+pub(super) async fn check(app: &App) -> Vec<(&str, anyhow::Result<()>)> {
+    let mut checked = Vec::new();
+    for source in &app.config.evidence {
+        if let Some(service) = service_of(source) {
+            let result = service::check(app, source, service).await;
+            checked.push((source.name.as_str(), result));
+        }
+    }
+    checked
+}
+
+/// Whether the schedule should read it now.
+pub(super) async fn is_due(app: &App, source: &EvidenceSource) -> anyhow::Result<bool> {
+    match (&source.kind, service_of(source)) {
+        (EvidenceKind::File(own), _) => file::is_due(app, source, own).await,
+        (_, Some(service)) => service::is_due(app, source, service).await,
+        (_, None) => Ok(true),
     }
 }
 
@@ -99,15 +138,11 @@ pub(super) async fn open(
 pub(super) fn is_file(source: &EvidenceSource) -> bool {
     match source.kind {
         EvidenceKind::File(_) => true,
-        EvidenceKind::Ldap(_) => false,
-    }
-}
-
-/// Whether the schedule should read it now.
-pub(super) async fn is_due(app: &App, source: &EvidenceSource) -> anyhow::Result<bool> {
-    match &source.kind {
-        EvidenceKind::File(own) => file::is_due(app, source, own).await,
-        EvidenceKind::Ldap(_) => Ok(true),
+        EvidenceKind::Ldap(_)
+        | EvidenceKind::Graph(_)
+        | EvidenceKind::Okta(_)
+        | EvidenceKind::Keycloak(_)
+        | EvidenceKind::Google(_) => false,
     }
 }
 
@@ -117,5 +152,12 @@ pub(super) fn place(source: &EvidenceSource, file: Option<&Path>) -> String {
         (_, Some(file)) => file.display().to_string(),
         (EvidenceKind::File(own), None) => own.file.display().to_string(),
         (EvidenceKind::Ldap(own), None) => format!("[[ldap]] {:?}", own.name),
+        (
+            EvidenceKind::Graph(_)
+            | EvidenceKind::Okta(_)
+            | EvidenceKind::Keycloak(_)
+            | EvidenceKind::Google(_),
+            None,
+        ) => format!("the source {:?}", source.name),
     }
 }

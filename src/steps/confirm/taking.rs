@@ -5,14 +5,68 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use super::Confirmed;
 use crate::app::App;
 use crate::config::EvidenceSource;
-use crate::directory::evidence::{EvidenceItem, EvidenceRow};
+use crate::directory::evidence::{EvidenceItem, Told};
 use crate::domain::case::{CaseEvent, CaseState, ClosedAs};
 use crate::domain::closing::ClosingReason;
 use crate::domain::evidence::{Evidence, Grade, Rule, Standing, assess, grade};
-use crate::domain::identity::{Key, KeyKind, Match, resolve};
+use crate::domain::finding::Reject;
+use crate::domain::identity::{Key, KeyKind, Match, Realm, resolve};
 use crate::domain::{AccountId, CaseId, Moment};
 use crate::steps::notify::thank;
 use crate::store::{CaseClosing, CaseOpening, CaseRow, EvidenceDraft, LatestEvidence, Tx};
+
+/// What a line says, whose account it may be.
+struct Line {
+    line: u64,
+    keys: Vec<Key>,
+    realm: Option<Realm>,
+    told: Told,
+}
+
+impl Line {
+    fn of(item: EvidenceItem) -> Result<Self, Reject> {
+        match item {
+            EvidenceItem::Row(row) => Ok(Self {
+                line: row.line,
+                keys: row.keys,
+                realm: row.realm,
+                told: Told::All(row.evidence),
+            }),
+            EvidenceItem::Part(row) => Ok(Self {
+                line: row.line,
+                keys: row.keys,
+                realm: None,
+                told: Told::Part(row.part),
+            }),
+            EvidenceItem::Reject(reject) => Err(reject),
+        }
+    }
+
+    fn of_account(self, account: AccountId, said: &mut Lines) {
+        let (line, told) = said.entry(account).or_default();
+        *line = self.line;
+        told.push(self.told);
+    }
+}
+
+/// What a batch says, by account, with the last line that says it.
+type Lines = BTreeMap<AccountId, (u64, Vec<Told>)>;
+
+/// All that a batch says of one account. Its last line counts for what it knows; parts are put together first.
+fn together(lines: Vec<Told>, before: Option<&Evidence>) -> Option<Evidence> {
+    let (mut known, mut part) = (None, None);
+    for told in lines {
+        match (told, part.take()) {
+            (Told::All(evidence), _) => known = Some(evidence.after(before)),
+            (Told::Part(next), None) => part = Some(next),
+            (Told::Part(next), Some(last)) => part = Some(last.and(next)),
+        }
+    }
+    match part.filter(|part| !part.is_silent()) {
+        Some(part) => Some(part.onto(known.as_ref().or(before))),
+        None => known,
+    }
+}
 
 /// What stays the same from batch to batch.
 pub(super) struct Taking<'a> {
@@ -36,9 +90,9 @@ impl Taking<'_> {
     ) -> anyhow::Result<()> {
         let mut rows = Vec::with_capacity(items.len());
         for item in items {
-            match item {
-                EvidenceItem::Row(row) => rows.push(row),
-                EvidenceItem::Reject(reject) => {
+            match Line::of(item) {
+                Ok(line) => rows.push(line),
+                Err(reject) => {
                     confirmed.rejected += 1;
                     if confirmed.rejects.len() < 100 {
                         confirmed.rejects.push(reject);
@@ -52,22 +106,22 @@ impl Taking<'_> {
         self.decide(tx, &latest, confirmed).await
     }
 
-    /// Whose each line is. A line of another realm says nothing here; an account that is named twice counts once, by
-    /// what was said last.
+    /// Whose each line is, and what is known with it. A line of another realm says nothing here; an account that is named
+    /// twice counts once.
     async fn matched(
         &self,
         tx: &mut Tx,
-        rows: Vec<EvidenceRow>,
+        rows: Vec<Line>,
         confirmed: &mut Confirmed,
     ) -> anyhow::Result<Vec<EvidenceDraft>> {
         let names = &self.app.realm(&self.source.realm)?.names;
-        let mut drafts: BTreeMap<AccountId, EvidenceDraft> = BTreeMap::new();
+        let mut said = Lines::new();
         let rows = match self.id_decides {
-            true => self.by_id(tx, rows, &mut drafts).await?,
+            true => self.by_id(tx, rows, &mut said).await?,
             false => rows,
         };
         if rows.is_empty() {
-            return Ok(drafts.into_values().collect());
+            return drafts(tx, said).await;
         }
         let lookups: BTreeSet<_> = rows
             .iter()
@@ -87,22 +141,22 @@ impl Taking<'_> {
             }
             match resolve(&row.keys, names, true, |lookup| known.hits(lookup)) {
                 Match::Account(account) => {
-                    drafts.insert(account, draft(account, row));
+                    row.of_account(account, &mut said);
                 }
                 Match::Nobody | Match::Ambiguous | Match::Conflict => confirmed.unmatched += 1,
             }
         }
-        Ok(drafts.into_values().collect())
+        drafts(tx, said).await
     }
 
     /// Takes out the rows whose immutable id the store knows; gives back the others.
     async fn by_id(
         &self,
         tx: &mut Tx,
-        rows: Vec<EvidenceRow>,
-        drafts: &mut BTreeMap<AccountId, EvidenceDraft>,
-    ) -> anyhow::Result<Vec<EvidenceRow>> {
-        let id = |row: &EvidenceRow| {
+        rows: Vec<Line>,
+        said: &mut Lines,
+    ) -> anyhow::Result<Vec<Line>> {
+        let id = |row: &Line| {
             let own = row.keys.iter().find(|key| key.kind == KeyKind::ObjectId);
             own.map(Key::folded)
         };
@@ -114,7 +168,7 @@ impl Taking<'_> {
         for row in rows {
             match id(&row).and_then(|id| known.get(&id).copied()) {
                 Some(account) => {
-                    drafts.insert(account, draft(account, row));
+                    row.of_account(account, said);
                 }
                 None => others.push(row),
             }
@@ -248,11 +302,19 @@ impl Taking<'_> {
     }
 }
 
-fn draft(account: AccountId, row: EvidenceRow) -> EvidenceDraft {
-    EvidenceDraft {
-        account,
-        line: row.line,
-        grade: grade(&row.evidence),
-        evidence: row.evidence,
-    }
+/// What is known of each account with what a batch says of it.
+async fn drafts(tx: &mut Tx, said: Lines) -> anyhow::Result<Vec<EvidenceDraft>> {
+    let accounts: Vec<AccountId> = said.keys().copied().collect();
+    let before = tx.latest_evidence(&accounts).await?;
+    let drafts = said.into_iter().filter_map(|(account, (line, told))| {
+        let before = before.get(&account).map(|latest| &latest.evidence);
+        let evidence = together(told, before)?;
+        Some(EvidenceDraft {
+            account,
+            line,
+            grade: grade(&evidence),
+            evidence,
+        })
+    });
+    Ok(drafts.collect())
 }

@@ -11,7 +11,7 @@ use division_bell::store::{
     CaseClosing, CaseOpening, CaseRow, EvidenceDraft, EvidenceRead, StoreError, TaskKind,
 };
 
-use super::bed::{Someone, at, changed, opening, realm, weak};
+use super::bed::{Someone, at, changed, entry, opening, realm, weak};
 use super::{Bed, both};
 
 /// Evidence of grade A about each of these people, and its numbers in their order.
@@ -628,6 +628,12 @@ async fn cases_are_listed_by_number_person_and_realm() {
                 .unwrap(),
             []
         );
+        let mut named = tx.names_in_open_cases(&realm()).await.unwrap();
+        named.retain(|name| name.contains('@'));
+        let expected = [1, 3, 4].map(|n| entry(n).mail.unwrap().folded());
+        assert_eq!(named, expected.into_iter().collect());
+        let elsewhere = Realm("unix:HOST".to_owned());
+        assert!(tx.names_in_open_cases(&elsewhere).await.unwrap().is_empty());
         assert_eq!(
             ids(tx.cases_of_person(people[1].person).await.unwrap()),
             [cases[1]]

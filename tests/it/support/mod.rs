@@ -11,6 +11,7 @@ pub mod disk;
 pub mod dovecot;
 pub mod flow;
 pub mod gateway;
+pub mod identity;
 pub mod postfix;
 pub mod postgres;
 pub mod program;
