@@ -270,7 +270,7 @@ fn judge_rungs(
         match rung.notice() {
             Some(kind) => judge_reminder(case, thread, timetable, (rung, at), kind, verdict),
             None if rung == Rung::HandOver && !case.is_handed_over && case.tasks == 0 => {
-                match rests(at) {
+                match rests(now) {
                     true => verdict.excuse(Excuse::Resting),
                     false => verdict.gap(Gap::HandOverMissing),
                 }

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{StoreError, Tx, expect_one, on, on_set, strange};
+use super::{StoreError, Tx, expect_one, ids, on, on_set, strange};
 use crate::domain::hand_over::HandOverKind;
 use crate::domain::ladder::{Demand, Ladder};
 use crate::domain::person::AccountKind;
@@ -213,6 +213,24 @@ macro_rules! due {
 }
 
 impl Tx {
+    /// Writes down that the last rung of these cases has come, once each, and gives those of which it was not known.
+    pub async fn note_hand_overs_due(
+        &mut self,
+        cases: &[CaseId],
+        now: Moment,
+    ) -> Result<Vec<CaseId>, StoreError> {
+        if cases.is_empty() {
+            return Ok(Vec::new());
+        }
+        let new: Vec<(i64,)> = on_set!(
+            self, &ids(cases.iter().map(|case| case.0)), [id bigint],
+            "INSERT INTO ledger (at, actor, act, case_id) SELECT $2, 'bell', 'case.hand_over_due', d.id FROM d
+             WHERE NOT EXISTS (SELECT 1 FROM ledger l WHERE l.case_id = d.id AND l.act = 'case.hand_over_due') ORDER BY d.id RETURNING case_id",
+            sqlx::query_as::<_, (i64,)>, |query, db| query.bind(now.micros()).fetch_all(db).await
+        )?;
+        Ok(new.into_iter().map(|(case,)| CaseId(case)).collect())
+    }
+
     /// What may be handed over now, by case, `limit` at most: what is looked at once more right before it is done.
     pub async fn hand_overs_due(
         &mut self,

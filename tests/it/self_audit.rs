@@ -7,6 +7,7 @@ use chrono::TimeDelta;
 use division_bell::domain::self_audit::{Excuse, Gap};
 use division_bell::serve;
 use division_bell::steps::audit_steps::{Audited, audit_steps};
+use division_bell::steps::exempt;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::support::flow::{Bell, Setup, databases, five};
@@ -167,6 +168,38 @@ async fn a_case_that_nobody_plans_and_a_letter_that_nobody_sends_are_found() {
         .await
         .unwrap();
     assert_eq!(audited(&bell).await.not_run, ["confirm"]);
+}
+
+#[tokio::test]
+async fn whoever_was_exempt_past_their_ladder_is_handed_over_when_they_come_back() {
+    let bell = told(Setup::default()).await;
+    let ada = bell.case_of("abaraa").await.id;
+    let until = bell.now().plus(TimeDelta::days(40));
+    exempt::exempt(&bell.app, ada, until, "trial", "ann", "ben")
+        .await
+        .unwrap();
+    let handed_over = async || {
+        let tasks = bell.tasks_of("abaraa").await;
+        tasks.iter().any(|(kind, _)| kind == "hand_over")
+    };
+    while bell.now() < until.minus(TimeDelta::hours(12)) {
+        bell.advance(TimeDelta::hours(12));
+        bell.notify().await;
+        bell.deliver().await;
+        assert!(
+            !handed_over().await,
+            "{} lies before the end of the exemption",
+            bell.now()
+        );
+        assert!(audited(&bell).await.is_good());
+    }
+    bell.advance(TimeDelta::hours(13));
+    bell.notify().await;
+    assert!(handed_over().await);
+    assert!(audited(&bell).await.is_good());
+    let reminders = "SELECT COUNT(*) FROM deliveries x JOIN cases c ON c.thread_id = x.thread_id WHERE c.account_id = (SELECT account_id FROM cases WHERE id = 1) AND x.kind LIKE 'reminder.%'";
+    assert_eq!(bell.count(reminders).await, 0, "none after the deadline");
+    bell.books().await;
 }
 
 /// A server that counts who asks for which path, and answers with this status.

@@ -42,12 +42,13 @@ pub(super) async fn follow(app: &App, queued: &mut Queued) -> anyhow::Result<()>
             .await?;
         }
         queued.reminders += following.drafts.queue(&mut tx, now).await?;
+        let due = tx.note_hand_overs_due(&following.handed_over, now).await?;
+        following.tasks.extend(
+            due.iter()
+                .map(|case| (*case, TaskKind::HandOver, "deadline_passed", None)),
+        );
         queued.tasks += tx.open_tasks(&following.tasks, now).await?;
         tx.follow_threads(&following.threads).await?;
-        for case in &following.handed_over {
-            tx.note_case(now, "bell", "case.hand_over_due", *case, None, None)
-                .await?;
-        }
         tx.ask_managers(&following.managers, now).await?;
         tx.commit().await?;
     }
@@ -66,6 +67,7 @@ struct Climbed {
     drafts: Drafts,
     tasks: Vec<(CaseId, TaskKind, &'static str, Option<Moment>)>,
     threads: Vec<Following>,
+    /// Those whose last rung it is; some may have been handed over before, while others of their thread rested.
     handed_over: Vec<CaseId>,
     managers: Vec<(CaseId, escalation::About)>,
 }
@@ -88,14 +90,22 @@ async fn climb(
         .with_context(|| format!("the timetable of thread {}", thread.id))?;
     let mut climbed: Vec<Rung> = serde_json::from_str(&thread.climbed)
         .with_context(|| format!("the rungs of thread {}", thread.id))?;
-    let open: Vec<&CaseRow> = about
+    let (rest, open): (Vec<&CaseRow>, Vec<&CaseRow>) = about
         .of(thread)
         .iter()
-        .filter(|case| {
-            !matches!(case.state, CaseState::Closed { .. })
-                && case.rests_until().is_none_or(|until| until <= now)
-        })
-        .collect();
+        .filter(|case| !matches!(case.state, CaseState::Closed { .. }))
+        .partition(|case| case.rests_until().is_some_and(|until| until > now));
+    let back_at = rest.iter().filter_map(|case| case.rests_until()).min();
+    if let (Some(back_at), true) = (back_at, open.is_empty()) {
+        // Nothing is behind those who rest: what is due when they come back is climbed then, merged.
+        following.threads.push(Following {
+            id: thread.id,
+            next_at: Some(back_at.micros()),
+            climbed: thread.climbed.clone(),
+            message_ids: thread.message_ids.clone(),
+        });
+        return Ok(());
+    }
     let mut message_ids = thread.message_ids.clone();
     while let Some(rung) = timetable.due(now, &climbed) {
         climbed.push(rung);
@@ -137,9 +147,14 @@ async fn climb(
         .map(|(rung, _)| *rung)
         .collect();
     climbed.extend(passed);
+    // Whoever rests while others of the thread are handed over is handed over when they come back.
+    if back_at.is_some() {
+        climbed.retain(|rung| *rung != Rung::HandOver);
+    }
+    let next_at = timetable.next(now, &climbed).map(|(_, at)| at);
     following.threads.push(Following {
         id: thread.id,
-        next_at: timetable.next(now, &climbed).map(|(_, at)| at.micros()),
+        next_at: next_at.into_iter().chain(back_at).min().map(Moment::micros),
         climbed: serde_json::to_string(&climbed)?,
         message_ids,
     });
@@ -150,10 +165,6 @@ impl Climbed {
     fn work(&mut self, rung: Rung, category: Category, open: &[&CaseRow]) {
         match rung {
             Rung::HandOver => {
-                self.tasks.extend(
-                    open.iter()
-                        .map(|case| (case.id, TaskKind::HandOver, "deadline_passed", None)),
-                );
                 self.handed_over.extend(open.iter().map(|case| case.id));
             }
             Rung::Task | Rung::Overdue1 | Rung::Overdue2 => {

@@ -465,3 +465,26 @@ async fn a_delegate_is_told_beside_a_manager_and_stands_for_one_person_only() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_last_rung_is_written_down_once() {
+    both(async |bed| {
+        let (_, cases) = bed.cases(3).await;
+        let mut tx = bed.tx().await;
+        assert_eq!(
+            tx.note_hand_overs_due(&cases[..2], at(1)).await.unwrap(),
+            cases[..2]
+        );
+        assert_eq!(
+            tx.note_hand_overs_due(&cases, at(2)).await.unwrap(),
+            cases[2..]
+        );
+        assert_eq!(tx.note_hand_overs_due(&[], at(2)).await.unwrap(), []);
+        tx.commit().await.unwrap();
+        assert_eq!(
+            bed.acts(cases[0]).await,
+            ["case.opened", "case.hand_over_due"]
+        );
+    })
+    .await;
+}
