@@ -3,6 +3,7 @@
 use chrono::TimeDelta;
 use serde_json::Value;
 
+use division_bell::clock::Clock;
 use division_bell::domain::case::{CaseState, ClosedAs};
 use division_bell::domain::closing::ClosingReason;
 use division_bell::domain::evidence::Standing;
@@ -197,8 +198,8 @@ async fn one_operator_lets_a_case_rest_for_days_and_never_a_compromised_one() {
         bell.case_of("abaraa").await.id,
         bell.case_of("brightb").await.id.to_string(),
     );
-    let soon = (chrono::Utc::now() + TimeDelta::days(2)).to_rfc3339();
-    let late = (chrono::Utc::now() + TimeDelta::days(20)).to_rfc3339();
+    let soon = Clock::System.now().plus(TimeDelta::days(2)).to_string();
+    let late = Clock::System.now().plus(TimeDelta::days(20)).to_string();
     for (words, why) in [
         (
             ["snooze", &bea, "--until", &soon, "--reason", "on leave"],
