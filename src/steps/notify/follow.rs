@@ -96,16 +96,6 @@ async fn climb(
         .filter(|case| !matches!(case.state, CaseState::Closed { .. }))
         .partition(|case| case.rests_until().is_some_and(|until| until > now));
     let back_at = rest.iter().filter_map(|case| case.rests_until()).min();
-    if let (Some(back_at), true) = (back_at, open.is_empty()) {
-        // Nothing is behind those who rest: what is due when they come back is climbed then, merged.
-        following.threads.push(Following {
-            id: thread.id,
-            next_at: Some(back_at.micros()),
-            climbed: thread.climbed.clone(),
-            message_ids: thread.message_ids.clone(),
-        });
-        return Ok(());
-    }
     let mut message_ids = thread.message_ids.clone();
     while let Some(rung) = timetable.due(now, &climbed) {
         climbed.push(rung);
@@ -147,7 +137,8 @@ async fn climb(
         .map(|(rung, _)| *rung)
         .collect();
     climbed.extend(passed);
-    // Whoever rests while others of the thread are handed over is handed over when they come back.
+    // Letters that fall into a rest never go. The last rung waits for those who rest: they are handed over when they come
+    // back.
     if back_at.is_some() {
         climbed.retain(|rung| *rung != Rung::HandOver);
     }
