@@ -15,7 +15,7 @@ CREATE TABLE hand_overs (
     outcome TEXT,                         -- a word: written, accepted, forced, changed_since, unreachable …
     proof TEXT                            -- hash of the line, status and id of the answer, the value read back
 );
-CREATE INDEX hand_overs_open ON hand_overs (next_at) WHERE state IN ('asked', 'again');
+CREATE INDEX hand_overs_leased ON hand_overs (lease_until) WHERE state = 'asked';
 
 CREATE TABLE rehearsals (
     kind TEXT PRIMARY KEY,                -- of hand-over: ldap

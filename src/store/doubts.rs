@@ -49,11 +49,18 @@ impl Tx {
         let thing = format!("delivery:{id}");
         self.note(now, by, verdict.act(), Some(&thing), Some(&detail))
             .await?;
-        let (thread,): (i64,) = on!(self, db => sqlx::query_as("SELECT thread_id FROM deliveries WHERE id = $1").bind(id.0).fetch_one(db).await)?;
-        on!(self, db => sqlx::query("UPDATE tasks SET done_at = $2, done_by = $3 WHERE kind = 'decide' AND done_at IS NULL AND (reason = 'in_doubt' AND case_id IN (SELECT id FROM cases WHERE thread_id = $1) OR reason = 'manager_in_doubt' AND case_id IN (SELECT case_id FROM escalations WHERE delivery_id = $4))")
-            .bind(thread).bind(now.micros()).bind(by).bind(id.0).execute(db).await.map(|_| ()))?;
+        let (thread, kind): (i64, String) = on!(self, db => sqlx::query_as("SELECT thread_id, kind FROM deliveries WHERE id = $1").bind(id.0).fetch_one(db).await)?;
+        let kind =
+            NoticeKind::from_word(&kind).ok_or_else(|| strange("deliveries", "kind", id.0))?;
+        if kind.is_to_holder() {
+            on!(self, db => sqlx::query("UPDATE tasks SET done_at = $2, done_by = $3 WHERE kind = 'decide' AND reason = 'in_doubt' AND done_at IS NULL AND case_id IN (SELECT id FROM cases WHERE thread_id = $1)")
+                .bind(thread).bind(now.micros()).bind(by).execute(db).await.map(|_| ()))?;
+        } else {
+            on!(self, db => sqlx::query("UPDATE tasks SET done_at = $2, done_by = $3 WHERE kind = 'decide' AND reason = 'manager_in_doubt' AND done_at IS NULL AND case_id IN (SELECT case_id FROM escalations WHERE delivery_id = $1)")
+                .bind(id.0).bind(now.micros()).bind(by).execute(db).await.map(|_| ()))?;
+        }
         if verdict == Verdict::Arrived {
-            self.note_arrived(id, thread, now).await?;
+            self.note_arrived(id, thread, kind, now).await?;
         }
         Ok(())
     }
@@ -62,14 +69,13 @@ impl Tx {
         &mut self,
         id: DeliveryId,
         thread: i64,
+        kind: NoticeKind,
         now: Moment,
     ) -> Result<(), StoreError> {
-        let (kind,): (String,) = on!(self, db => sqlx::query_as("SELECT kind FROM deliveries WHERE id = $1").bind(id.0).fetch_one(db).await)?;
         let arrived = Finished {
             delivery: id,
             thread,
-            kind: NoticeKind::from_word(&kind)
-                .ok_or_else(|| strange("deliveries", "kind", id.0))?,
+            kind,
             attempt: AttemptId(0),
             started_at: now,
             ended_at: now,

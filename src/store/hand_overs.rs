@@ -359,7 +359,7 @@ impl Tx {
     /// Those of a worker that died in the middle: asked for or not, nobody knows. Their numbers, cases and kinds.
     pub async fn hand_overs_in_doubt(&mut self, now: Moment) -> Result<Vec<HandOver>, StoreError> {
         let rows: Vec<HandOverRow> = on!(self, db => sqlx::query_as(
-            "SELECT id, case_id, demand, kind, key, asked_at, tries, state, next_at, done_at, outcome, proof FROM hand_overs WHERE state = 'asked' AND lease_until < $1 ORDER BY id LIMIT 1000",
+            "SELECT id, case_id, demand, kind, key, asked_at, tries, state, next_at, done_at, outcome, proof FROM hand_overs WHERE state = 'asked' AND lease_until < $1 ORDER BY lease_until, id LIMIT 1000",
         ).bind(now.micros()).fetch_all(db).await)?;
         rows.into_iter().map(HandOver::try_from).collect()
     }
