@@ -144,6 +144,8 @@ pub enum Excuse {
     NotReached,
     /// A later reminder of the same kind took its place.
     Merged,
+    /// Nobody ran until the deadline was past: no reminder goes after it, and the last rung comes.
+    TooLate,
     /// It opened just now.
     Young,
     /// It is a human being's work.
@@ -268,7 +270,7 @@ fn judge_rungs(
             continue;
         }
         match rung.notice() {
-            Some(kind) => judge_reminder(case, thread, timetable, (rung, at), kind, verdict),
+            Some(kind) => judge_reminder(case, thread, timetable, (rung, at), kind, now, verdict),
             None if rung == Rung::HandOver && !case.is_handed_over && case.tasks == 0 => {
                 match rests(now) {
                     true => verdict.excuse(Excuse::Resting),
@@ -286,6 +288,7 @@ fn judge_reminder(
     timetable: &Timetable,
     (rung, at): (Rung, Moment),
     kind: NoticeKind,
+    now: Moment,
     verdict: &mut Verdict,
 ) {
     let overtaken = timetable
@@ -301,7 +304,8 @@ fn judge_reminder(
         1 => verdict.taken += 1,
         0 if case.rests_until.is_some_and(|until| until > at) => verdict.excuse(Excuse::Resting),
         0 if !case.is_told || case.tasks > 0 => verdict.excuse(Excuse::NotReached),
-        0 if overtaken || timetable.deadline <= at => verdict.excuse(Excuse::Merged),
+        0 if overtaken => verdict.excuse(Excuse::Merged),
+        0 if timetable.deadline <= now => verdict.excuse(Excuse::TooLate),
         0 => verdict.gap(Gap::ReminderMissing),
         _ => verdict.gap(Gap::ReminderTwice),
     }

@@ -191,7 +191,8 @@ async fn whoever_was_exempt_past_their_ladder_is_handed_over_when_they_come_back
             "{} lies before the end of the exemption",
             bell.now()
         );
-        assert!(audited(&bell).await.is_good());
+        let found = audited(&bell).await;
+        assert!(found.is_good(), "{}: {found}", bell.now());
     }
     bell.advance(TimeDelta::hours(13));
     bell.notify().await;

@@ -100,6 +100,16 @@ fn a_step_that_was_rightly_left_out_says_why() {
         missed(&|case| case.tasks = 1),
         (vec![], vec![Excuse::NotReached])
     );
+    let mut late = told(&[Rung::Reminder1, Rung::Reminder2, Rung::ReminderFinal]);
+    if let Some(thread) = &mut late.thread {
+        thread.letters.truncate(3);
+    }
+    assert_eq!(gaps(&late, hour(239)), [Gap::ReminderMissing]);
+    let verdict = judge(&late, &Grace::default(), hour(240));
+    assert_eq!(
+        (verdict.gaps, verdict.excused[&Excuse::TooLate]),
+        (vec![], 1)
+    );
     let merged = missed(&|case| {
         let thread = case.thread.as_mut().unwrap();
         thread.climbed.push(Rung::Reminder2);
