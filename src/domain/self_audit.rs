@@ -56,6 +56,12 @@ pub struct Watched {
     pub rests_until: Option<Moment>,
     /// How many tasks of human beings are open about it.
     pub tasks: u64,
+    /// When the reset is due.
+    pub deadline_at: Option<Moment>,
+    /// Whether an operator sees to it.
+    pub has_owner: bool,
+    /// Whether sign-in stays blocked until the reset.
+    pub is_blocked: bool,
     /// Whether the hand-over is on record.
     pub is_handed_over: bool,
     /// The conversation with its person.
@@ -150,6 +156,8 @@ pub enum Excuse {
     Young,
     /// It is a human being's work.
     ByHand,
+    /// Sign-in stays blocked until the reset.
+    Blocked,
     /// A limit or a hold keeps letters back.
     HeldBack,
 }
@@ -207,7 +215,13 @@ pub fn judge(case: &Watched, grace: &Grace, now: Moment) -> Verdict {
         match () {
             () if by_hand => verdict.excuse(Excuse::ByHand),
             () if rests(now) => verdict.excuse(Excuse::Resting),
+            () if case.is_blocked => verdict.excuse(Excuse::Blocked),
+            () if case.is_handed_over => verdict.taken += 1,
             () if now.since(case.opened_at) <= grace.draft => verdict.excuse(Excuse::Young),
+            // Told by hand: whoever did sees to it until the deadline, and the hand-over follows.
+            () if case.is_told && case.has_owner && !is_overdue(case, grace, now) => {
+                verdict.excuse(Excuse::ByHand);
+            }
             () => verdict.gap(Gap::NoNextStep),
         }
         return verdict;
@@ -238,6 +252,11 @@ pub fn judge(case: &Watched, grace: &Grace, now: Moment) -> Verdict {
     judge_rungs(case, thread, grace, now, &mut verdict);
     judge_letters(thread, grace, now, &mut verdict);
     verdict
+}
+
+fn is_overdue(case: &Watched, grace: &Grace, now: Moment) -> bool {
+    case.deadline_at
+        .is_some_and(|deadline| now.since(deadline) > grace.step)
 }
 
 fn judge_rungs(

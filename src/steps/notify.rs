@@ -10,6 +10,7 @@ mod escalate;
 mod follow;
 mod say;
 mod thank;
+mod told;
 
 use anyhow::Context;
 use rayon::prelude::*;
@@ -141,6 +142,7 @@ pub async fn notify(app: &App) -> anyhow::Result<Queued> {
     follow(app, &mut queued).await?;
     escalate(app, &mut queued).await?;
     chase(app, &mut queued).await?;
+    told::told(app, &mut queued).await?;
     failed.map_or(Ok(queued), Err)
 }
 

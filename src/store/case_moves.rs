@@ -270,7 +270,8 @@ impl Tx {
         .await
     }
 
-    /// Writes down that a human being told the person: by phone, in person, by letter.
+    /// Writes down that a human being told the person: by phone, in person, by letter. Whoever does sees to it from then on,
+    /// unless somebody does already.
     pub async fn tell_case(
         &mut self,
         case: CaseId,
@@ -280,8 +281,8 @@ impl Tx {
         now: Moment,
     ) -> Result<(), StoreError> {
         let changed = on!(self, db => sqlx::query(
-            "UPDATE cases SET state = 'notified', notice_at = CASE WHEN notice_at IS NULL OR notice_at > $2 THEN $2 ELSE notice_at END, not_reached = NULL WHERE id = $1 AND state <> 'closed'",
-        ).bind(case.0).bind(at.micros()).execute(db).await.map(|done| done.rows_affected()))?;
+            "UPDATE cases SET state = 'notified', notice_at = CASE WHEN notice_at IS NULL OR notice_at > $2 THEN $2 ELSE notice_at END, not_reached = NULL, reach_by = COALESCE(reach_by, $3) WHERE id = $1 AND state <> 'closed'",
+        ).bind(case.0).bind(at.micros()).bind(actor).execute(db).await.map(|done| done.rows_affected()))?;
         expect_one(changed, "cases", case.0)?;
         on!(self, db => sqlx::query("UPDATE tasks SET done_at = $2, done_by = $3 WHERE case_id = $1 AND kind = 'reach' AND done_at IS NULL")
             .bind(case.0).bind(now.micros()).bind(actor).execute(db).await.map(|_| ()))?;

@@ -34,6 +34,7 @@ mod runs;
 mod self_audit;
 mod stories;
 mod tasks;
+mod told;
 
 use serde::Serialize;
 use sqlx::{Postgres, Sqlite, Transaction};

@@ -13,6 +13,9 @@ struct Row {
     id: i64,
     opened_at: i64,
     state: String,
+    deadline_at: Option<i64>,
+    owned: i64,
+    blocked: i64,
     exempt_until: Option<i64>,
     snoozed_until: Option<i64>,
     tasks: i64,
@@ -28,7 +31,8 @@ impl Tx {
     /// Open cases from `after` on, by number, with all that was done about them.
     pub async fn watched(&mut self, after: CaseId, limit: i64) -> Result<Vec<Watched>, StoreError> {
         let rows: Vec<Row> = on!(self, db => sqlx::query_as(
-            "SELECT c.id, c.opened_at, c.state, c.exempt_until, c.snoozed_until,
+            "SELECT c.id, c.opened_at, c.state, c.deadline_at, CAST(CASE WHEN c.reach_by IS NULL THEN 0 ELSE 1 END AS BIGINT) AS owned,
+                 CAST(CASE WHEN c.category = 'compromised' AND c.contained_at IS NOT NULL THEN 1 ELSE 0 END AS BIGINT) AS blocked, c.exempt_until, c.snoozed_until,
                  (SELECT COUNT(*) FROM tasks k WHERE k.case_id = c.id AND k.done_at IS NULL) AS tasks,
                  (SELECT COUNT(*) FROM ledger l WHERE l.case_id = c.id AND l.act = 'case.hand_over_due') AS handed_over,
                  t.id AS thread_id, t.state AS thread_state, p.state AS campaign_state, t.timetable, t.climbed
@@ -47,6 +51,9 @@ impl Tx {
                 Ok(Watched {
                     case: CaseId(row.id),
                     opened_at: Moment::from_micros(row.opened_at),
+                    deadline_at: row.deadline_at.map(Moment::from_micros),
+                    has_owner: row.owned > 0,
+                    is_blocked: row.blocked > 0,
                     is_told: row.state == "notified",
                     rests_until: row
                         .exempt_until

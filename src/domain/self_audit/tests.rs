@@ -42,6 +42,9 @@ fn told(climbed: &[Rung]) -> Watched {
         is_told: true,
         rests_until: None,
         tasks: 0,
+        deadline_at: Some(hour(240)),
+        has_owner: false,
+        is_blocked: false,
         is_handed_over: false,
         thread: Some(WatchedThread {
             id: 1,
@@ -151,6 +154,32 @@ fn a_case_without_a_conversation_has_an_owner_or_is_young_or_rests() {
         ),
         []
     );
+}
+
+#[test]
+fn who_was_told_by_hand_has_an_owner_until_the_deadline_and_is_handed_over_then() {
+    let by_hand = Watched {
+        thread: None,
+        has_owner: true,
+        ..told(&[])
+    };
+    assert_eq!(gaps(&by_hand, hour(239)), []);
+    assert_eq!(gaps(&by_hand, hour(242)), [Gap::NoNextStep]);
+    let handed = Watched {
+        is_handed_over: true,
+        ..by_hand.clone()
+    };
+    assert_eq!(gaps(&handed, hour(242)), []);
+    let blocked = Watched {
+        is_blocked: true,
+        ..by_hand.clone()
+    };
+    assert_eq!(gaps(&blocked, hour(999)), []);
+    let nobody = Watched {
+        has_owner: false,
+        ..by_hand
+    };
+    assert_eq!(gaps(&nobody, hour(30)), [Gap::NoNextStep]);
 }
 
 #[test]

@@ -24,6 +24,7 @@ mod reach;
 mod runs;
 mod self_audit;
 mod texts;
+mod told;
 
 use std::path::Path;
 
