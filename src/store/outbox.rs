@@ -163,6 +163,22 @@ impl Tx {
         Ok(())
     }
 
+    /// Waits for whoever else is deciding about these deliveries, and keeps others off until this transaction ends. What is
+    /// read afterwards is what they left: PostgreSQL looks at a locked row anew, but not at the attempts that came with it.
+    /// SQLite has one writer anyway.
+    pub(super) async fn lock_deliveries(&mut self, deliveries: &[One]) -> Result<(), StoreError> {
+        match self {
+            Tx::Sqlite(_) => {}
+            Tx::Postgres(_) if deliveries.is_empty() => {}
+            Tx::Postgres(tx) => {
+                sqlx::query(
+                    "SELECT x.id FROM deliveries x WHERE x.id IN (SELECT id FROM json_to_recordset($1::json) AS d (id bigint)) ORDER BY x.id FOR UPDATE",
+                ).bind(serde_json::to_string(deliveries)?).execute(&mut **tx).await?;
+            }
+        }
+        Ok(())
+    }
+
     /// How often `kind` was said in these threads so far.
     pub async fn said(
         &mut self,

@@ -197,6 +197,7 @@ impl Tx {
         let wanted = ids(deliveries.iter().map(|(id, _)| id.0));
         self.hold_campaigns(&ids(deliveries.iter().map(|(_, thread)| *thread)))
             .await?;
+        self.lock_deliveries(&wanted).await?;
         let begun: Vec<(i64, i64)> = on_set!(
             self, &wanted, [id bigint],
             "INSERT INTO attempts (delivery_id, started_at) SELECT x.id, $2 FROM d CROSS JOIN deliveries x CROSS JOIN threads t CROSS JOIN campaigns p

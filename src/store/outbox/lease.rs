@@ -56,6 +56,7 @@ impl Tx {
         self.hold_campaigns(&ids(found.iter().map(|(_, thread)| *thread)))
             .await?;
         let found = ids(found.iter().map(|(id, _)| *id));
+        self.lock_deliveries(&found).await?;
         let unharmed = self.free_unbegun(&found, now).await?;
         // Looked at once more: its worker may have come back to life, or another of us been faster.
         let taken: Vec<(i64, String)> = on_set!(

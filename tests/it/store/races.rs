@@ -400,7 +400,8 @@ async fn workers_that_claim_record_pause_and_recover_at_once_lose_no_letter() {
             worker.await.unwrap();
         }
         assert_eq!(bed.count("SELECT COUNT(*) FROM deliveries").await, 60);
-        assert_eq!(bed.count("SELECT COUNT(*) FROM deliveries WHERE state IN ('paused', 'dropped', 'expired', 'refused')").await, 0);
+        let states = bed.states().await;
+        assert!(!["paused", "dropped", "expired", "refused"].iter().any(|state| states.contains(state)), "{states}");
         // Whoever was told has exactly one accepted attempt, and nobody was told twice.
         let accepted = bed.count("SELECT COUNT(*) FROM deliveries WHERE state = 'accepted'").await;
         assert_eq!(bed.count("SELECT COUNT(*) FROM attempts WHERE outcome = 'accepted'").await, accepted);
