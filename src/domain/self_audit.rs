@@ -323,6 +323,8 @@ fn judge_reminder(
         1 => verdict.taken += 1,
         0 if case.rests_until.is_some_and(|until| until > at) => verdict.excuse(Excuse::Resting),
         0 if !case.is_told || case.tasks > 0 => verdict.excuse(Excuse::NotReached),
+        // It turned out to be compromised: no more is said by mail, and sign-in stays blocked.
+        0 if case.is_blocked => verdict.excuse(Excuse::Blocked),
         0 if overtaken => verdict.excuse(Excuse::Merged),
         0 if timetable.deadline <= now => verdict.excuse(Excuse::TooLate),
         0 => verdict.gap(Gap::ReminderMissing),

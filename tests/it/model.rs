@@ -413,3 +413,24 @@ async fn a_case_that_turns_out_to_be_worse_goes_on_being_reminded_as_its_ladder_
     all_is_done(&bell).await;
     laws(&bell).await;
 }
+
+#[tokio::test]
+async fn an_account_that_turns_out_to_be_compromised_is_reminded_no_more_and_not_forgotten() {
+    let mut bell = Bell::with(Setup::default()).await;
+    bell.people(&crowd()).await;
+    let acts = [
+        Act::Audit(vec![(7, 1)], 0),
+        Act::Campaign,
+        Act::Later(30),
+        Act::Audit(vec![(7, 3)], 0),
+        Act::Contained(7),
+        Act::Later(30),
+    ];
+    for (nth, act) in acts.iter().enumerate() {
+        happens(&mut bell, nth, act).await;
+    }
+    let kinds = bell.column("SELECT kind FROM deliveries ORDER BY id").await;
+    assert_eq!(kinds, ["notice.attacked", "reminder.1"]);
+    all_is_done(&bell).await;
+    laws(&bell).await;
+}

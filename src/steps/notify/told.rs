@@ -6,6 +6,7 @@ use super::{BATCH, Queued};
 use crate::app::App;
 use crate::domain::case::CaseState;
 use crate::domain::finding::Category;
+use crate::domain::policy::WhyNot;
 use crate::domain::{CaseId, Moment};
 use crate::store::TaskKind;
 
@@ -14,7 +15,7 @@ const LOOK_BACK: TimeDelta = TimeDelta::days(30);
 
 /// Dates what was told by hand, and asks for its hand-over when that date is past.
 pub(super) async fn told(app: &App, queued: &mut Queued) -> anyhow::Result<()> {
-    date(app).await?;
+    date(app, queued).await?;
     let now = app.clock.now();
     let mut after = CaseId(0);
     loop {
@@ -44,7 +45,9 @@ pub(super) async fn told(app: &App, queued: &mut Queued) -> anyhow::Result<()> {
     }
 }
 
-async fn date(app: &App) -> anyhow::Result<()> {
+/// Fixes deadlines. Whoever was told of a compromised account before any plan saw it may still share it with the intruder:
+/// somebody has to lock that one out.
+async fn date(app: &App, queued: &mut Queued) -> anyhow::Result<()> {
     let now = app.clock.now();
     let mut after = CaseId(0);
     loop {
@@ -74,6 +77,21 @@ async fn date(app: &App) -> anyhow::Result<()> {
             })
             .collect();
         tx.date_cases(&deadlines, now).await?;
+        let tasks: Vec<_> = page
+            .iter()
+            .filter(|case| {
+                case.claim.category == Category::Compromised && case.contained_at.is_none()
+            })
+            .map(|case| {
+                (
+                    case.id,
+                    TaskKind::Contain,
+                    WhyNot::NotContained.word(),
+                    None,
+                )
+            })
+            .collect();
+        queued.tasks += tx.open_tasks(&tasks, now).await?;
         tx.commit().await?;
     }
 }
