@@ -279,7 +279,7 @@ impl Tx {
         limit: i64,
     ) -> Result<Vec<CaseRow>, StoreError> {
         let rows: Vec<Raw> = on!(self, db => sqlx::query_as(concat!(
-            "SELECT ", columns!(), " FROM cases c JOIN accounts a ON a.id = c.account_id WHERE c.id > $1 AND c.state <> 'closed' AND a.realm = $2 ORDER BY c.id LIMIT $3",
+            "SELECT ", columns!(), " FROM cases c CROSS JOIN accounts a WHERE a.id = c.account_id AND c.id > $1 AND c.state <> 'closed' AND a.realm = $2 ORDER BY c.id LIMIT $3",
         )).bind(after.0).bind(&realm.0).bind(limit).fetch_all(db).await)?;
         rows.into_iter().map(CaseRow::try_from).collect()
     }

@@ -48,7 +48,7 @@ impl Tx {
         let opened: Vec<Opened> = on!(self, db => sqlx::query_as(
             "SELECT c.id, c.person_id, c.department, c.found_at, c.opened_at, c.reopens_id,
                  (SELECT MIN(s.opened_at) FROM cases s WHERE s.reopens_id = c.id AND s.opened_at <= $2 AND NOT (COALESCE(s.closed_as, '') = 'withdrawn' AND s.closed_at <= $2)) AS superseded_at, a.realm
-             FROM cases c JOIN accounts a ON a.id = c.account_id WHERE c.id > $1 AND c.opened_at <= $2 ORDER BY c.id LIMIT $3",
+             FROM cases c CROSS JOIN accounts a WHERE a.id = c.account_id AND c.id > $1 AND c.opened_at <= $2 ORDER BY c.id LIMIT $3",
         ).bind(after.0).bind(as_of.micros()).bind(limit).fetch_all(db).await)?;
         let entries = self.entries_of(&opened, as_of).await?;
         let looks = self.latest_looks(as_of).await?;

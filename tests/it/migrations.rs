@@ -47,7 +47,10 @@ fn both_sides_have_the_same_migrations_tables_and_columns() {
     );
     for (name, text) in &sqlite {
         let tables = columns(text);
-        assert!(!tables.is_empty(), "{name} makes no table");
+        assert!(
+            !tables.is_empty() || text.contains("CREATE INDEX"),
+            "{name} makes nothing"
+        );
         assert!(
             tables.values().all(|columns| columns.len() > 1),
             "{name}: {tables:?}"

@@ -1,6 +1,7 @@
 //! Plans: how SQLite would go about each statement of `src/store`, read from the source itself.
 //!
-//! A hundred thousand rows are looked up, not looked through; a set of rows is opened once, and the tables follow it.
+//! A hundred thousand rows are looked up, not looked through; a set of rows is opened once, and the tables follow it; a page
+//! is read in its order, and not sorted out of all.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -10,7 +11,8 @@ use sqlx::Row;
 
 use super::sqlite;
 
-/// Statements that look through a whole table, each with the words it is known by and why that is right.
+/// Statements that look through a whole table, or sort all that they find, each with the words it is known by and why that
+/// is right.
 const LOOKS_THROUGH: &[(&str, &str)] = &[
     (
         "SELECT COUNT(DISTINCT c.account_id)",
@@ -89,6 +91,22 @@ const LOOKS_THROUGH: &[(&str, &str)] = &[
     (
         "exempt_until IS NOT NULL OR snoozed_until IS NOT NULL",
         "what rests: an operator asks, and all open cases are looked at",
+    ),
+    (
+        "SELECT DISTINCT t.id, t.first_at, t.deadline_at",
+        "only while a relay takes nothing: what waits for it is looked at",
+    ),
+    (
+        "LEFT JOIN text_fates f ON",
+        "texts of the last days whose fate is open: a few",
+    ),
+    (
+        "SELECT COALESCE(a.holder_id, a.owner_id) FROM account_keys",
+        "the few accounts that bear one name",
+    ),
+    (
+        "AND l.act = 'case.hand_over_due'",
+        "who was told by hand and is overdue: a few",
     ),
 ];
 
@@ -367,6 +385,16 @@ fn objections(sql: &str, plan: &[(i64, String)]) -> Vec<String> {
         }
         if line.contains("AUTOMATIC") {
             found.push(format!("makes an index for this once: {line}"));
+        }
+        // Page after page of a large table would each sort all that is left of it.
+        let is_page = *parent == 0
+            && sql
+                .trim_end()
+                .rsplit(')')
+                .next()
+                .is_some_and(|end| end.contains(" LIMIT "));
+        if is_page && line.contains("TEMP B-TREE FOR ORDER BY") {
+            found.push(format!("sorts all for a page of it: {line}"));
         }
     }
     found
