@@ -20,6 +20,19 @@ pub struct LatestEvidence {
     pub evidence: Evidence,
 }
 
+impl LatestEvidence {
+    fn of(id: i64, grade: &str, facts: &str, observed_at: i64) -> Result<Self, StoreError> {
+        let bad = |column| strange("evidence", column, id);
+        let mut evidence: Evidence = serde_json::from_str(facts).map_err(|_| bad("facts"))?;
+        evidence.observed_at = Moment::from_micros(observed_at);
+        Ok(Self {
+            id: EvidenceId(id),
+            grade: Grade::from_word(grade).ok_or_else(|| bad("grade"))?,
+            evidence,
+        })
+    }
+}
+
 /// A reading of an evidence source.
 #[derive(Clone, PartialEq, Debug)]
 pub struct EvidenceRead {
@@ -88,6 +101,9 @@ impl Tx {
         &mut self,
         accounts: &[AccountId],
     ) -> Result<HashMap<AccountId, LatestEvidence>, StoreError> {
+        if accounts.is_empty() {
+            return Ok(HashMap::new());
+        }
         let rows: Vec<(i64, i64, String, String, i64)> = on_set!(
             self, &ids(accounts.iter().map(|id| id.0)), [id bigint],
             "SELECT e.account_id, e.id, e.grade, e.facts, e.observed_at FROM d JOIN evidence e ON e.id = (SELECT MAX(l.id) FROM evidence l WHERE l.account_id = d.id)",
@@ -95,19 +111,49 @@ impl Tx {
         )?;
         rows.into_iter()
             .map(|(account, id, grade, facts, observed_at)| {
-                let bad = |column| strange("evidence", column, id);
-                let mut evidence: Evidence =
-                    serde_json::from_str(&facts).map_err(|_| bad("facts"))?;
-                evidence.observed_at = Moment::from_micros(observed_at);
-                let grade = Grade::from_word(&grade).ok_or_else(|| bad("grade"))?;
-                Ok((
-                    AccountId(account),
-                    LatestEvidence {
-                        id: EvidenceId(id),
-                        grade,
-                        evidence,
-                    },
-                ))
+                let latest = LatestEvidence::of(id, &grade, &facts, observed_at)?;
+                Ok((AccountId(account), latest))
+            })
+            .collect()
+    }
+
+    /// The accounts of a realm that bear these immutable ids of their directory, folded, and what is known of each. Of an id
+    /// that two bear nothing is said. One question for both, as a whole directory asks it at every sweep.
+    pub async fn known_by_object(
+        &mut self,
+        realm: &Realm,
+        object_ids: &[String],
+    ) -> Result<HashMap<String, (AccountId, Option<LatestEvidence>)>, StoreError> {
+        #[derive(Serialize)]
+        struct Sought<'a> {
+            key: &'a str,
+        }
+        type Row = (
+            String,
+            i64,
+            Option<i64>,
+            Option<String>,
+            Option<String>,
+            Option<i64>,
+        );
+        let sought: Vec<Sought> = object_ids.iter().map(|key| Sought { key }).collect();
+        let rows: Vec<Row> = on_set!(
+            self, &sought, [key text],
+            "SELECT f.key, f.account_id, e.id, e.grade, e.facts, e.observed_at
+             FROM (SELECT k.key, MIN(k.account_id) AS account_id FROM d CROSS JOIN account_keys k CROSS JOIN accounts a
+                 WHERE k.kind = 'object_id' AND k.key = d.key AND a.id = k.account_id AND a.realm = $2 AND a.left_at IS NULL GROUP BY k.key HAVING COUNT(*) = 1) f
+             LEFT JOIN evidence e ON e.id = (SELECT MAX(l.id) FROM evidence l WHERE l.account_id = f.account_id)",
+            sqlx::query_as::<_, Row>, |query, db| query.bind(&realm.0).fetch_all(db).await
+        )?;
+        rows.into_iter()
+            .map(|(key, account, id, grade, facts, observed_at)| {
+                let latest = match (id, grade, facts, observed_at) {
+                    (Some(id), Some(grade), Some(facts), Some(observed_at)) => {
+                        Some(LatestEvidence::of(id, &grade, &facts, observed_at)?)
+                    }
+                    _ => None,
+                };
+                Ok((key, (AccountId(account), latest)))
             })
             .collect()
     }
@@ -133,14 +179,13 @@ impl Tx {
     }
 
     /// Keeps evidence that says something new; what only confirms the newest moves its time of observation. An account counts
-    /// once. Gives what is the newest of each from then on.
+    /// once. `before` is the newest that this transaction knows of each.
     pub async fn add_evidence(
         &mut self,
         read: i64,
         drafts: &[EvidenceDraft],
-    ) -> Result<HashMap<AccountId, LatestEvidence>, StoreError> {
-        let accounts: Vec<AccountId> = drafts.iter().map(|draft| draft.account).collect();
-        let before = self.latest_evidence(&accounts).await?;
+        before: &HashMap<AccountId, LatestEvidence>,
+    ) -> Result<(), StoreError> {
         #[derive(Serialize)]
         struct Set {
             account_id: i64,
@@ -155,16 +200,14 @@ impl Tx {
             observed_at: i64,
         }
         let (mut new, mut same) = (Vec::new(), Vec::new());
-        let mut after = before;
         for draft in drafts {
-            match after.get_mut(&draft.account) {
+            let observed_at = draft.evidence.observed_at;
+            match before.get(&draft.account) {
                 Some(latest)
                     if latest.grade == draft.grade
                         && says_the_same(&latest.evidence, &draft.evidence) =>
                 {
-                    let observed_at = draft.evidence.observed_at;
                     if latest.evidence.observed_at < observed_at {
-                        latest.evidence.observed_at = observed_at;
                         same.push(Same {
                             id: latest.id.0,
                             observed_at: observed_at.micros(),
@@ -176,32 +219,25 @@ impl Tx {
                     line: draft.line,
                     grade: draft.grade.word(),
                     facts: serde_json::to_string(&draft.evidence)?,
-                    observed_at: draft.evidence.observed_at.micros(),
+                    observed_at: observed_at.micros(),
                 }),
             }
         }
-        on_set!(
-            self, &same, [id bigint, observed_at bigint],
-            "UPDATE evidence SET observed_at = d.observed_at FROM d WHERE evidence.id = d.id AND evidence.observed_at < d.observed_at",
-            sqlx::query, |query, db| query.execute(db).await.map(|_| ())
-        )?;
-        let added: Vec<(i64, i64)> = on_set!(
-            self, &new, [account_id bigint, line bigint, grade text, facts text, observed_at bigint],
-            "INSERT INTO evidence (account_id, read_id, line, facts, grade, observed_at) SELECT account_id, $2, line, facts, grade, observed_at FROM d RETURNING account_id, id",
-            sqlx::query_as::<_, (i64, i64)>, |query, db| query.bind(read).fetch_all(db).await
-        )?;
-        let added: HashMap<i64, i64> = added.into_iter().collect();
-        for draft in drafts {
-            if let Some(id) = added.get(&draft.account.0) {
-                let latest = LatestEvidence {
-                    id: EvidenceId(*id),
-                    grade: draft.grade,
-                    evidence: draft.evidence.clone(),
-                };
-                after.insert(draft.account, latest);
-            }
+        if !same.is_empty() {
+            on_set!(
+                self, &same, [id bigint, observed_at bigint],
+                "UPDATE evidence SET observed_at = d.observed_at FROM d WHERE evidence.id = d.id AND evidence.observed_at < d.observed_at",
+                sqlx::query, |query, db| query.execute(db).await.map(|_| ())
+            )?;
         }
-        Ok(after)
+        if !new.is_empty() {
+            on_set!(
+                self, &new, [account_id bigint, line bigint, grade text, facts text, observed_at bigint],
+                "INSERT INTO evidence (account_id, read_id, line, facts, grade, observed_at) SELECT account_id, $2, line, facts, grade, observed_at FROM d",
+                sqlx::query, |query, db| query.bind(read).execute(db).await.map(|_| ())
+            )?;
+        }
+        Ok(())
     }
 }
 

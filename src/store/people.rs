@@ -608,30 +608,6 @@ impl Tx {
         Ok(known)
     }
 
-    /// The accounts of `realm` by the directory's ids, folded, where one account and no other has it.
-    pub async fn accounts_by_object(
-        &mut self,
-        realm: &Realm,
-        object_ids: &[String],
-    ) -> Result<HashMap<String, AccountId>, StoreError> {
-        #[derive(Serialize)]
-        struct Asked<'a> {
-            key: &'a str,
-        }
-        let asked: Vec<Asked> = object_ids.iter().map(|key| Asked { key }).collect();
-        let rows: Vec<(String, i64, i64)> = on_set!(
-            self, &asked, [key text],
-            "SELECT k.key, MIN(k.account_id), COUNT(*) FROM d CROSS JOIN account_keys k CROSS JOIN accounts a
-             WHERE k.kind = 'object_id' AND k.key = d.key AND a.id = k.account_id AND a.realm = $2 AND a.left_at IS NULL GROUP BY k.key",
-            sqlx::query_as::<_, (String, i64, i64)>, |query, db| query.bind(&realm.0).fetch_all(db).await
-        )?;
-        Ok(rows
-            .into_iter()
-            .filter(|(_, _, accounts)| *accounts == 1)
-            .map(|(key, account, _)| (key, AccountId(account)))
-            .collect())
-    }
-
     /// What is known of these accounts.
     pub async fn accounts(
         &mut self,

@@ -73,9 +73,10 @@ impl Entry {
 
     /// An attribute of which the server sent only a part, and from where on it has more.
     pub fn cut_off(&self) -> Option<(String, u32)> {
-        self.attributes
-            .iter()
-            .find_map(|attribute| Some((attribute.name.clone(), attribute.more_from?)))
+        self.attributes.iter().find_map(|attribute| {
+            let from = attribute.more_from?;
+            Some((attribute.name.clone(), from))
+        })
     }
 
     /// Takes in the next part of an attribute, as `other` has it. Whether it brought anything.

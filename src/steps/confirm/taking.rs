@@ -1,6 +1,6 @@
 //! Taking: a batch of evidence becomes stored facts, and moves the cases that it speaks of.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::Confirmed;
 use crate::app::App;
@@ -52,6 +52,15 @@ impl Line {
 /// What a batch says, by account, with the last line that says it.
 type Lines = BTreeMap<AccountId, (u64, Vec<Told>)>;
 
+/// What a batch says, and what was known before.
+#[derive(Default)]
+struct Said {
+    lines: Lines,
+    /// Accounts that were found by their immutable id, of which all that is known came with it.
+    found: HashSet<AccountId>,
+    before: HashMap<AccountId, LatestEvidence>,
+}
+
 /// All that a batch says of one account. Its last line counts for what it knows; parts are put together first.
 fn together(lines: Vec<Told>, before: Option<&Evidence>) -> Option<Evidence> {
     let (mut known, mut part) = (None, None);
@@ -101,9 +110,12 @@ impl Taking<'_> {
             }
         }
         confirmed.entries += rows.len() as u64;
-        let drafts = self.matched(tx, rows, confirmed).await?;
-        let latest = tx.add_evidence(id, &drafts).await?;
-        self.decide(tx, &latest, confirmed).await
+        let said = self.matched(tx, rows, confirmed).await?;
+        let accounts: Vec<AccountId> = said.lines.keys().copied().collect();
+        let before = said.before;
+        let drafts = drafts(said.lines, &before);
+        tx.add_evidence(id, &drafts, &before).await?;
+        self.decide(tx, &accounts, confirmed).await
     }
 
     /// Whose each line is, and what is known with it. A line of another realm says nothing here; an account that is named
@@ -113,15 +125,15 @@ impl Taking<'_> {
         tx: &mut Tx,
         rows: Vec<Line>,
         confirmed: &mut Confirmed,
-    ) -> anyhow::Result<Vec<EvidenceDraft>> {
+    ) -> anyhow::Result<Said> {
         let names = &self.app.realm(&self.source.realm)?.names;
-        let mut said = Lines::new();
+        let mut said = Said::default();
         let rows = match self.id_decides {
             true => self.by_id(tx, rows, &mut said).await?,
             false => rows,
         };
         if rows.is_empty() {
-            return drafts(tx, said).await;
+            return Ok(said);
         }
         let lookups: BTreeSet<_> = rows
             .iter()
@@ -140,13 +152,14 @@ impl Taking<'_> {
                 continue;
             }
             match resolve(&row.keys, names, true, |lookup| known.hits(lookup)) {
-                Match::Account(account) => {
-                    row.of_account(account, &mut said);
-                }
+                Match::Account(account) => row.of_account(account, &mut said.lines),
                 Match::Nobody | Match::Ambiguous | Match::Conflict => confirmed.unmatched += 1,
             }
         }
-        drafts(tx, said).await
+        let named = said.lines.keys().copied();
+        let named: Vec<AccountId> = named.filter(|id| !said.found.contains(id)).collect();
+        said.before.extend(tx.latest_evidence(&named).await?);
+        Ok(said)
     }
 
     /// Takes out the rows whose immutable id the store knows; gives back the others.
@@ -154,21 +167,23 @@ impl Taking<'_> {
         &self,
         tx: &mut Tx,
         rows: Vec<Line>,
-        said: &mut Lines,
+        said: &mut Said,
     ) -> anyhow::Result<Vec<Line>> {
         let id = |row: &Line| {
             let own = row.keys.iter().find(|key| key.kind == KeyKind::ObjectId);
             own.map(Key::folded)
         };
         let ids: BTreeSet<String> = rows.iter().filter_map(id).collect();
-        let known = tx
-            .accounts_by_object(&self.source.realm, &ids.into_iter().collect::<Vec<_>>())
+        let mut known = tx
+            .known_by_object(&self.source.realm, &ids.into_iter().collect::<Vec<_>>())
             .await?;
         let mut others = Vec::new();
         for row in rows {
-            match id(&row).and_then(|id| known.get(&id).copied()) {
-                Some(account) => {
-                    row.of_account(account, said);
+            match id(&row).and_then(|id| known.get_mut(&id)) {
+                Some((account, latest)) => {
+                    row.of_account(*account, &mut said.lines);
+                    said.found.insert(*account);
+                    said.before.extend(latest.take().map(|one| (*account, one)));
                 }
                 None => others.push(row),
             }
@@ -179,15 +194,15 @@ impl Taking<'_> {
     async fn decide(
         &self,
         tx: &mut Tx,
-        latest: &HashMap<AccountId, LatestEvidence>,
+        accounts: &[AccountId],
         confirmed: &mut Confirmed,
     ) -> anyhow::Result<()> {
-        let accounts: Vec<AccountId> = latest.keys().copied().collect();
-        let accounts = tx.accounts_with_cases(&accounts).await?;
+        let accounts = tx.accounts_with_cases(accounts).await?;
         if accounts.is_empty() {
             return Ok(());
         }
         let deciding = tx.deciding(&accounts).await?;
+        let latest = &deciding.evidence;
         let mut open: Vec<&CaseRow> = deciding.open.values().collect();
         open.sort_by_key(|case| case.id);
         let (mut closings, mut closed, mut standings) = (Vec::new(), Vec::new(), Vec::new());
@@ -303,10 +318,8 @@ impl Taking<'_> {
 }
 
 /// What is known of each account with what a batch says of it.
-async fn drafts(tx: &mut Tx, said: Lines) -> anyhow::Result<Vec<EvidenceDraft>> {
-    let accounts: Vec<AccountId> = said.keys().copied().collect();
-    let before = tx.latest_evidence(&accounts).await?;
-    let drafts = said.into_iter().filter_map(|(account, (line, told))| {
+fn drafts(lines: Lines, before: &HashMap<AccountId, LatestEvidence>) -> Vec<EvidenceDraft> {
+    let drafts = lines.into_iter().filter_map(|(account, (line, told))| {
         let before = before.get(&account).map(|latest| &latest.evidence);
         let evidence = together(told, before)?;
         Some(EvidenceDraft {
@@ -316,5 +329,5 @@ async fn drafts(tx: &mut Tx, said: Lines) -> anyhow::Result<Vec<EvidenceDraft>> 
             evidence,
         })
     });
-    Ok(drafts.collect())
+    drafts.collect()
 }

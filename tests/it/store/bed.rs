@@ -1,5 +1,7 @@
 //! Bed: a store with people, cases, campaigns and letters in it, as few or as many as a test needs.
 
+use std::collections::HashMap;
+
 use chrono::TimeDelta;
 use division_bell::domain::campaign::{Announced, Cleared};
 use division_bell::domain::case::{Claim as CaseClaim, Route};
@@ -13,8 +15,9 @@ use division_bell::domain::{
     AccountId, AttemptId, CampaignId, CaseId, EmailAddress, Moment, PersonId, PersonName,
 };
 use division_bell::store::{
-    Campaign, CaseOpening, CaseRow, Delivery, DeliveryDraft, Finished, GivenBack, Store,
-    StoreError, Thread, ThreadDraft, ThreadQueued, ThreadState, Tx, Undelivered,
+    Campaign, CaseOpening, CaseRow, Delivery, DeliveryDraft, EvidenceDraft, Finished, GivenBack,
+    LatestEvidence, Store, StoreError, Thread, ThreadDraft, ThreadQueued, ThreadState, Tx,
+    Undelivered,
 };
 
 use crate::support::{count, run_sql};
@@ -435,4 +438,16 @@ pub fn started(threads: &[Thread]) -> Vec<ThreadQueued> {
             message_ids: format!("<t{}@bell.example>", thread.id),
         })
         .collect()
+}
+
+/// Keeps what a reading says, after what was known; gives the newest of each account that it speaks of.
+pub async fn said(
+    tx: &mut Tx,
+    read: i64,
+    drafts: &[EvidenceDraft],
+) -> HashMap<AccountId, LatestEvidence> {
+    let accounts: Vec<AccountId> = drafts.iter().map(|draft| draft.account).collect();
+    let before = tx.latest_evidence(&accounts).await.unwrap();
+    tx.add_evidence(read, drafts, &before).await.unwrap();
+    tx.latest_evidence(&accounts).await.unwrap()
 }

@@ -11,7 +11,7 @@ use division_bell::store::{
     CaseClosing, CaseOpening, CaseRow, EvidenceDraft, EvidenceRead, StoreError, TaskKind,
 };
 
-use super::bed::{Someone, at, changed, entry, opening, realm, weak};
+use super::bed::{Someone, at, changed, entry, opening, realm, said, weak};
 use super::{Bed, both};
 
 /// Evidence of grade A about each of these people, and its numbers in their order.
@@ -37,7 +37,7 @@ pub async fn proofs(bed: &Bed, people: &[Someone]) -> Vec<EvidenceId> {
             evidence: changed(Some(at(3)), at(4)),
         })
         .collect();
-    let latest = tx.add_evidence(read, &drafts).await.unwrap();
+    let latest = said(&mut tx, read, &drafts).await;
     tx.commit().await.unwrap();
     people.iter().map(|who| latest[&who.account].id).collect()
 }

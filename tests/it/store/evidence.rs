@@ -4,7 +4,7 @@ use division_bell::domain::AccountId;
 use division_bell::domain::evidence::{Evidence, Grade};
 use division_bell::store::{EvidenceDraft, EvidenceRead};
 
-use super::bed::{at, changed, realm};
+use super::bed::{at, changed, realm, said};
 use super::{Bed, both};
 
 fn read(hour: i64) -> EvidenceRead {
@@ -31,7 +31,7 @@ fn says(account: AccountId, evidence: Evidence) -> EvidenceDraft {
 async fn reading(bed: &Bed, drafts: &[EvidenceDraft]) -> Vec<(i64, Evidence, Grade)> {
     let mut tx = bed.tx().await;
     let id = tx.add_evidence_read(&read(0)).await.unwrap();
-    let latest = tx.add_evidence(id, drafts).await.unwrap();
+    let latest = said(&mut tx, id, drafts).await;
     tx.end_evidence_read(id, drafts.len() as u64, 1)
         .await
         .unwrap();
@@ -164,12 +164,12 @@ async fn accounts_are_found_by_the_directorys_ids_and_those_with_cases_are_known
             folded(with[2].account),
             "nobody".to_owned(),
         ];
-        let found = tx.accounts_by_object(&realm(), &ids).await.unwrap();
+        let found = tx.known_by_object(&realm(), &ids).await.unwrap();
         assert_eq!(found.len(), 2);
-        assert_eq!(found[&ids[1]], with[2].account);
+        assert_eq!(found[&ids[1]], (with[2].account, None));
         let elsewhere = division_bell::domain::identity::Realm("ad:ELSEWHERE".to_owned());
         assert!(
-            tx.accounts_by_object(&elsewhere, &ids)
+            tx.known_by_object(&elsewhere, &ids)
                 .await
                 .unwrap()
                 .is_empty()

@@ -15,7 +15,7 @@ use division_bell::store::{
     PostState, TaskKind, ThreadState, Undelivered,
 };
 
-use super::bed::{accepted, at, changed, ended, opening, realm};
+use super::bed::{accepted, at, changed, ended, opening, realm, said};
 use super::{Bed, both};
 
 async fn facts(bed: &Bed, as_of: Moment) -> Vec<(CaseFacts, Vec<ExceptionFacts>)> {
@@ -83,7 +83,7 @@ async fn a_case_is_told_as_it_stood_however_it_went_on() {
             grade: Grade::A,
             evidence: changed(Some(at(29)), at(30)),
         };
-        let proof = tx.add_evidence(read, &[draft]).await.unwrap()[&who.account].id;
+        let proof = said(&mut tx, read, &[draft]).await[&who.account].id;
         tx.end_evidence_read(read, 1, 1).await.unwrap();
         let closing = CaseClosing {
             case,
@@ -382,7 +382,7 @@ async fn an_evidence_file_is_a_paper_once_it_has_closed_a_case() {
                 grade: Grade::A,
                 evidence: changed(Some(at(3)), at(hour)),
             };
-            proof = Some(tx.add_evidence(read, &[draft]).await.unwrap()[&people[0].account].id);
+            proof = Some(said(&mut tx, read, &[draft]).await[&people[0].account].id);
             tx.end_evidence_read(read, 7, 1).await.unwrap();
         }
         let closing = CaseClosing {
