@@ -2,6 +2,7 @@
 
 mod alarm;
 mod letters;
+mod patience;
 mod progress;
 
 use std::collections::BTreeSet;
@@ -33,6 +34,7 @@ use crate::store::Store;
 
 pub use alarm::Alarms;
 pub use letters::{Framing, Letters, Written, letter_hash, page_hash};
+pub use patience::Patience;
 pub use progress::{Bar, Progress};
 
 /// Everything a step needs. Cheap to share.
@@ -62,6 +64,8 @@ pub struct App {
     pub retries: Retries,
     /// How an operator is told that something is wrong.
     pub alarms: Alarms,
+    /// What failed of late, and is left alone for a while.
+    pub patience: Patience,
     /// How far long work is.
     pub progress: Progress,
     /// Who we are among the instances that share a database.
@@ -89,6 +93,7 @@ impl App {
             status: status(&config)?,
             worker: format!("{}-{:08x}", std::process::id(), rand::random::<u32>()),
             alarms: Alarms::new(&config.alarm, store.clone(), clock.clone()),
+            patience: Patience::default(),
             progress: Progress::silent(),
             retries: Retries::default(),
             clock,

@@ -101,20 +101,27 @@ pub async fn confirm(
 }
 
 /// One pass of the schedule, which comes often: a file that has not been written since it was last read waits for an hour,
-/// and a source that cannot be read is an alarm until it can.
+/// and a source that cannot be read is an alarm until it can, and is asked less and less often.
 pub async fn poll(app: &App) -> anyhow::Result<Confirmed> {
     let mut confirmed = Confirmed::default();
     for source in &app.config.evidence {
         let alarm = format!("evidence.{}", source.name);
+        if !app.patience.may(&alarm, app.clock.now()) {
+            continue;
+        }
         let read = match source::is_due(app, source).await {
             Ok(false) => continue,
             Ok(true) => one(app, source, None, &mut confirmed).await,
             Err(error) => Err(error),
         };
         match read {
-            Ok(()) => app.alarms.clear(&alarm).await,
+            Ok(()) => {
+                app.patience.worked(&alarm);
+                app.alarms.clear(&alarm).await;
+            }
             Err(error) => {
-                tracing::warn!(source.name = %source.name, "{error:#}");
+                let wait = app.patience.failed(&alarm, app.clock.now());
+                tracing::warn!(source.name = %source.name, retry.seconds = wait.num_seconds(), "{error:#}");
                 let text = format!("it is not known who changed their password: {error:#}");
                 app.alarms.raise(&alarm, &text).await;
                 confirmed.failed.push(format!("{error:#}"));
