@@ -4,7 +4,6 @@ ALTER TABLE cases ADD COLUMN closed_reason TEXT;          -- user_changed_passwo
 ALTER TABLE cases ADD COLUMN reach_by TEXT;               -- the operator who sees to it that the person is reached
 ALTER TABLE cases ADD COLUMN snoozed_until INTEGER;       -- one operator lets it rest until then
 CREATE INDEX cases_not_reached ON cases (id) WHERE not_reached IS NOT NULL AND state <> 'closed';
-CREATE INDEX cases_notified ON cases (deadline_at) WHERE state = 'notified'; -- told by hand, with no conversation under way
 CREATE INDEX cases_reset ON cases (id) WHERE standing = 'reset' AND state = 'closed';
 
 CREATE TABLE replies (

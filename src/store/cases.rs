@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::{LatestEvidence, StoreError, Tx, ids, on, on_set, strange};
+use super::{LatestEvidence, One, StoreError, Tx, ids, on, on_set, strange};
 use crate::domain::case::{CaseState, Claim, ClosedAs, Ended, Route};
 use crate::domain::closing::ClosingReason;
 use crate::domain::evidence::Standing;
@@ -214,6 +214,16 @@ impl Tx {
     pub async fn case(&mut self, id: CaseId) -> Result<Option<CaseRow>, StoreError> {
         let row: Option<Raw> = on!(self, db => sqlx::query_as(concat!("SELECT ", columns!(), " FROM cases c WHERE c.id = $1")).bind(id.0).fetch_optional(db).await)?;
         row.map(CaseRow::try_from).transpose()
+    }
+
+    /// These cases, by number.
+    pub(super) async fn cases_by_id(&mut self, wanted: &[One]) -> Result<Vec<CaseRow>, StoreError> {
+        let rows: Vec<Raw> = on_set!(
+            self, wanted, [id bigint],
+            concat!("SELECT ", columns!(), " FROM d JOIN cases c ON c.id = d.id ORDER BY c.id"),
+            sqlx::query_as::<_, Raw>, |query, db| query.fetch_all(db).await
+        )?;
+        rows.into_iter().map(CaseRow::try_from).collect()
     }
 
     /// Cases from `after` on, by number; only those that are not closed if `open_only`.

@@ -149,31 +149,35 @@ impl Tx {
     }
 
     /// Nobody pauses or stops the campaigns of these threads before this transaction ends: what is queued in it is seen
-    /// by whoever does, or stands still with the campaign. SQLite has one writer anyway.
+    /// by whoever does, or stands still with the campaign.
     pub(super) async fn hold_campaigns(&mut self, threads: &[One]) -> Result<(), StoreError> {
-        match self {
-            Tx::Sqlite(_) => {}
-            Tx::Postgres(_) if threads.is_empty() => {}
-            Tx::Postgres(tx) => {
-                sqlx::query(
-                    "SELECT p.id FROM campaigns p WHERE p.id IN (SELECT t.campaign_id FROM threads t JOIN json_to_recordset($1::json) AS d (id bigint) ON d.id = t.id) ORDER BY p.id FOR SHARE",
-                ).bind(serde_json::to_string(threads)?).execute(&mut **tx).await?;
-            }
-        }
-        Ok(())
+        self.lock(
+            "SELECT p.id FROM campaigns p WHERE p.id IN (SELECT t.campaign_id FROM threads t JOIN json_to_recordset($1::json) AS d (id bigint) ON d.id = t.id) ORDER BY p.id FOR SHARE",
+            threads,
+        )
+        .await
     }
 
     /// Waits for whoever else is deciding about these deliveries, and keeps others off until this transaction ends. What is
     /// read afterwards is what they left: PostgreSQL looks at a locked row anew, but not at the attempts that came with it.
-    /// SQLite has one writer anyway.
     pub(super) async fn lock_deliveries(&mut self, deliveries: &[One]) -> Result<(), StoreError> {
+        self.lock(
+            "SELECT x.id FROM deliveries x WHERE x.id IN (SELECT id FROM json_to_recordset($1::json) AS d (id bigint)) ORDER BY x.id FOR UPDATE",
+            deliveries,
+        )
+        .await
+    }
+
+    /// Locks what `sql` finds by these numbers. SQLite has one writer anyway.
+    async fn lock(&mut self, sql: &'static str, numbers: &[One]) -> Result<(), StoreError> {
         match self {
             Tx::Sqlite(_) => {}
-            Tx::Postgres(_) if deliveries.is_empty() => {}
+            Tx::Postgres(_) if numbers.is_empty() => {}
             Tx::Postgres(tx) => {
-                sqlx::query(
-                    "SELECT x.id FROM deliveries x WHERE x.id IN (SELECT id FROM json_to_recordset($1::json) AS d (id bigint)) ORDER BY x.id FOR UPDATE",
-                ).bind(serde_json::to_string(deliveries)?).execute(&mut **tx).await?;
+                sqlx::query(sql)
+                    .bind(serde_json::to_string(numbers)?)
+                    .execute(&mut **tx)
+                    .await?;
             }
         }
         Ok(())

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::ledger::Act;
-use super::{CaseRow, StoreError, Tx, on, on_set};
+use super::{CaseRow, StoreError, Tx, ids, on, on_set};
 use crate::domain::{CaseId, Moment};
 
 impl Tx {
@@ -17,7 +17,8 @@ impl Tx {
             "SELECT c.id FROM cases c LEFT JOIN threads t ON t.id = c.thread_id
              WHERE c.state = 'notified' AND c.deadline_at IS NULL AND c.id > $1 AND (t.id IS NULL OR t.state = 'ended') ORDER BY c.id LIMIT $2",
         ).bind(after.0).bind(limit).fetch_all(db).await)?;
-        self.each(found).await
+        self.cases_by_id(&ids(found.into_iter().map(|(id,)| id)))
+            .await
     }
 
     /// Told cases from `after` on, by number, that no conversation takes care of, whose deadline lies between `since` and
@@ -35,15 +36,8 @@ impl Tx {
                  AND COALESCE(c.exempt_until, 0) <= $3 AND COALESCE(c.snoozed_until, 0) <= $3
                  AND NOT EXISTS (SELECT 1 FROM ledger l WHERE l.case_id = c.id AND l.act = 'case.hand_over_due') ORDER BY c.id LIMIT $4",
         ).bind(after.0).bind(since.micros()).bind(now.micros()).bind(limit).fetch_all(db).await)?;
-        self.each(found).await
-    }
-
-    async fn each(&mut self, numbers: Vec<(i64,)>) -> Result<Vec<CaseRow>, StoreError> {
-        let mut cases = Vec::with_capacity(numbers.len());
-        for (id,) in numbers {
-            cases.extend(self.case(CaseId(id)).await?);
-        }
-        Ok(cases)
+        self.cases_by_id(&ids(found.into_iter().map(|(id,)| id)))
+            .await
     }
 
     /// Gives these cases the deadlines that they did not have.

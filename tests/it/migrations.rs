@@ -1,4 +1,4 @@
-//! The two sets of migrations: the same names, the same tables, the same columns.
+//! The two sets of migrations: the same names, the same tables, the same columns, the same indexes.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -36,8 +36,17 @@ fn columns(text: &str) -> BTreeMap<String, Vec<String>> {
     tables
 }
 
+/// Each index, with what it is of.
+fn indexes(text: &str) -> Vec<&str> {
+    text.split_inclusive('\n')
+        .filter_map(|line| line.split_once(" INDEX "))
+        .filter_map(|(_, index)| index.split_once(';'))
+        .map(|(index, _)| index)
+        .collect()
+}
+
 #[test]
-fn both_sides_have_the_same_migrations_tables_and_columns() {
+fn both_sides_have_the_same_migrations_tables_columns_and_indexes() {
     let (sqlite, postgres) = (side("sqlite"), side("postgres"));
     assert!(
         sqlite.keys().eq(postgres.keys()),
@@ -47,10 +56,12 @@ fn both_sides_have_the_same_migrations_tables_and_columns() {
     );
     for (name, text) in &sqlite {
         let tables = columns(text);
+        let indexes = indexes(text);
         assert!(
-            !tables.is_empty() || text.contains("CREATE INDEX"),
+            !tables.is_empty() || !indexes.is_empty(),
             "{name} makes nothing"
         );
+        assert_eq!(indexes, self::indexes(&postgres[name]), "{name}");
         assert!(
             tables.values().all(|columns| columns.len() > 1),
             "{name}: {tables:?}"

@@ -94,7 +94,7 @@ const LOOKS_THROUGH: &[(&str, &str)] = &[
     ),
     (
         "SELECT DISTINCT t.id, t.first_at, t.deadline_at",
-        "only while a relay takes nothing: what waits for it is looked at",
+        "what is queued or under way is looked at, and nothing once all is sent",
     ),
     (
         "LEFT JOIN text_fates f ON",
@@ -106,7 +106,7 @@ const LOOKS_THROUGH: &[(&str, &str)] = &[
     ),
     (
         "AND l.act = 'case.hand_over_due'",
-        "who was told by hand and is overdue: a few",
+        "all that are overdue are looked at; of them, those told by hand are a few",
     ),
 ];
 

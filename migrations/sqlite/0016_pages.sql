@@ -2,3 +2,6 @@
 -- them sorted first: a million cost hours in place of minutes.
 DROP INDEX threads_of_campaign;
 CREATE INDEX threads_of_campaign ON threads (campaign_id, id);
+
+-- Who was told by hand, with no conversation under way, is found by the deadline.
+CREATE INDEX cases_notified ON cases (deadline_at) WHERE state = 'notified';
