@@ -1,5 +1,4 @@
-//! Patience: what fails is asked again soon, and less and less often. A directory is not to be loaded with readings that
-//! end in the middle, nor an account locked by a password that is wrong every time.
+//! Patience: which sources have failed of late, and until when each is left alone.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -7,41 +6,28 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use chrono::TimeDelta;
 
 use crate::domain::Moment;
+use crate::domain::rate::{Absentee, Backoff};
 
-/// After the first failure; twice that after each further one.
-const FIRST: TimeDelta = TimeDelta::seconds(30);
-
-/// Never longer than that.
-const LONGEST: TimeDelta = TimeDelta::minutes(8);
-
-/// What has failed since this process began, and when it is tried again. Every process has its own.
+/// What has failed since this process began. Every process has its own.
 #[derive(Debug, Default)]
-pub struct Patience(Mutex<HashMap<String, Failing>>);
-
-#[derive(Clone, Copy, Debug)]
-struct Failing {
-    wait: TimeDelta,
-    until: Moment,
-}
+pub struct Patience(Mutex<HashMap<String, (Backoff, Moment)>>);
 
 impl Patience {
-    /// Whether something may be tried now.
+    /// Whether a source may be asked now.
     pub fn may(&self, name: &str, now: Moment) -> bool {
-        self.all()
-            .get(name)
-            .is_none_or(|failing| failing.until <= now)
+        self.all().get(name).is_none_or(|(_, until)| *until <= now)
     }
 
     /// It failed. Gives how long it is left alone.
     pub fn failed(&self, name: &str, now: Moment) -> TimeDelta {
         let mut all = self.all();
-        let wait = match all.get(name) {
-            Some(failing) => (failing.wait * 2).min(LONGEST),
-            None => FIRST,
-        };
-        let until = now.plus(wait);
-        all.insert(name.to_owned(), Failing { wait, until });
-        wait
+        let backoff = all.get(name).map(|(backoff, _)| *backoff);
+        let who = u64::from(std::process::id());
+        let next = backoff
+            .unwrap_or_default()
+            .after_failure(Absentee::Source, who, now);
+        all.insert(name.to_owned(), next);
+        next.1.since(now)
     }
 
     /// It worked.
@@ -49,7 +35,7 @@ impl Patience {
         self.all().remove(name);
     }
 
-    fn all(&self) -> MutexGuard<'_, HashMap<String, Failing>> {
+    fn all(&self) -> MutexGuard<'_, HashMap<String, (Backoff, Moment)>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -59,19 +45,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_fails_again_and_again_is_left_alone_for_longer_up_to_eight_minutes() {
+    fn each_source_is_left_alone_for_its_own_failures_until_it_works() {
         let patience = Patience::default();
-        let mut now: Moment = "2026-03-02T09:00:00Z".parse().unwrap();
+        let now: Moment = "2026-03-02T09:00:00Z".parse().unwrap();
         assert!(patience.may("ad", now));
-        for seconds in [30, 60, 120, 240, 480, 480] {
-            let wait = patience.failed("ad", now);
-            assert_eq!(wait, TimeDelta::seconds(seconds));
-            assert!(!patience.may("ad", now.plus(wait - TimeDelta::seconds(1))));
-            assert!(patience.may("okta", now));
-            now = now.plus(wait);
-            assert!(patience.may("ad", now));
-        }
+        let first = patience.failed("ad", now);
+        let then = now.plus(first);
+        assert!(!patience.may("ad", then.minus(TimeDelta::seconds(1))));
+        assert!(patience.may("okta", now));
+        assert!(patience.may("ad", then));
+        assert!(patience.failed("ad", then) > first);
         patience.worked("ad");
-        assert_eq!(patience.failed("ad", now), FIRST);
+        assert!(patience.may("ad", then));
+        assert_eq!(patience.failed("ad", then), first);
     }
 }

@@ -17,7 +17,7 @@ use serde::Serialize;
 
 use super::moment::Moment;
 
-pub use backoff::Backoff;
+pub use backoff::{Absentee, Backoff};
 pub use forecast::{Batch, Expected, Forecast, Share, forecast};
 pub use meter::Meter;
 pub use preset::Preset;

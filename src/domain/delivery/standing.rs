@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Cause, Outcome, Ruling};
-use crate::domain::rate::{Backoff, Throttle, Word};
+use crate::domain::rate::{Absentee, Backoff, Throttle, Word};
 use crate::domain::{DeliveryId, Moment};
 
 /// So many refusals for policy in a row are no longer about people (row 25 of the table of replies).
@@ -129,7 +129,7 @@ impl Standing {
             return;
         }
         let backoff = known.map(|away| away.backoff).unwrap_or_default();
-        let (backoff, until) = backoff.after_failure(who, now);
+        let (backoff, until) = backoff.after_failure(Absentee::Relay, who, now);
         self.away = Some(Away {
             since: known.map_or(now, |away| away.since),
             until,
