@@ -394,20 +394,26 @@ proptest! {
     }
 }
 
-#[tokio::test]
-async fn a_case_that_turns_out_to_be_worse_goes_on_being_reminded_as_its_ladder_was_frozen() {
+/// A crowd to whom all this has happened.
+async fn after(acts: &[Act]) -> Bell {
     let mut bell = Bell::with(Setup::default()).await;
     bell.people(&crowd()).await;
-    let acts = [
+    for (nth, act) in acts.iter().enumerate() {
+        happens(&mut bell, nth, act).await;
+    }
+    bell
+}
+
+#[tokio::test]
+async fn a_case_that_turns_out_to_be_worse_goes_on_being_reminded_as_its_ladder_was_frozen() {
+    let bell = after(&[
         Act::Audit(vec![(0, 1)], 0),
         Act::Campaign,
         Act::Later(1),
         Act::Audit(vec![(0, 2)], 0),
         Act::Later(52),
-    ];
-    for (nth, act) in acts.iter().enumerate() {
-        happens(&mut bell, nth, act).await;
-    }
+    ])
+    .await;
     let kinds = bell.column("SELECT kind FROM deliveries ORDER BY id").await;
     assert_eq!(kinds, ["notice.attacked", "reminder.1", "reminder.2"]);
     all_is_done(&bell).await;
@@ -416,19 +422,15 @@ async fn a_case_that_turns_out_to_be_worse_goes_on_being_reminded_as_its_ladder_
 
 #[tokio::test]
 async fn an_account_that_turns_out_to_be_compromised_is_reminded_no_more_and_not_forgotten() {
-    let mut bell = Bell::with(Setup::default()).await;
-    bell.people(&crowd()).await;
-    let acts = [
+    let bell = after(&[
         Act::Audit(vec![(7, 1)], 0),
         Act::Campaign,
         Act::Later(30),
         Act::Audit(vec![(7, 3)], 0),
         Act::Contained(7),
         Act::Later(30),
-    ];
-    for (nth, act) in acts.iter().enumerate() {
-        happens(&mut bell, nth, act).await;
-    }
+    ])
+    .await;
     let kinds = bell.column("SELECT kind FROM deliveries ORDER BY id").await;
     assert_eq!(kinds, ["notice.attacked", "reminder.1"]);
     all_is_done(&bell).await;
