@@ -254,6 +254,8 @@ pub struct Figure {
 pub struct Wording {
     /// As readers see it, all variables filled.
     pub text: String,
+    /// The instant of the figures as the text names it; empty if it does not.
+    pub as_of_words: String,
     /// The figures in it, in the order of their names.
     pub figures: Vec<Figure>,
     /// As of when.
@@ -273,7 +275,10 @@ impl Wording {
             all.update((part.len() as u64).to_be_bytes());
             all.update(part.as_bytes());
         };
-        add(&self.text);
+        match self.as_of_words.as_str() {
+            "" => add(&self.text),
+            words => add(&self.text.replace(words, "\u{1f}")),
+        }
         add(self.audience.word());
         add(&self.figures.len().to_string());
         for figure in &self.figures {
@@ -389,6 +394,7 @@ mod tests {
     fn wording(text: &str) -> Wording {
         Wording {
             text: text.to_owned(),
+            as_of_words: "9am".to_owned(),
             figures: vec![Figure {
                 name: "compromised".to_owned(),
                 count: 85,
@@ -449,8 +455,9 @@ mod tests {
 
     #[test]
     fn a_hash_covers_text_figures_audience_and_channels_but_not_the_instant() {
-        let base = wording("Hello");
-        let mut later = base.clone();
+        let base = wording("At 9am: hello");
+        let mut later = wording("At 10am: hello");
+        later.as_of_words = "10am".to_owned();
         later.as_of = at(9);
         assert_eq!(base.hash(), later.hash());
         let changes: [fn(&mut Wording); 4] = [

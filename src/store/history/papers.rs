@@ -216,6 +216,11 @@ fn tell(told: &mut Told, at: Moment, actor: String, act: &str, detail: Detail) {
         }
         // What was meant and did not come about tells nobody anything.
         "post.in_doubt" | "post.gone" | "post.intended" => return,
+        // What is settled with authorities and partners is not told to readers.
+        "incident.aware" | "partner.added" | "partner.edited" | "partner.cleared"
+        | "duty.reported" | "duty.not_reported" => return,
+        // A promise keeps none.
+        "incident.promised" => {}
         _ => told.words.push(Word::Updated { at }),
     }
     if let Some(by) = detail.next_update {
