@@ -1,25 +1,34 @@
-//! Statements: drafted, approved by a second person, published, put right. Every act is an operator's, checked here, and in the
-//! ledger, also when it is refused.
-//!
-//! SIGNATURES FIRST: bodies follow.
+//! Statements: drafted, approved by a second person, published, put right. Every act is an operator's, checked here, and in
+//! the ledger, also when it is refused.
 
 use serde::Serialize;
 
+use super::roles::{Act, Declined, declined, may};
+use super::wording::{self, Facts};
+use super::{guard, nudges};
 use crate::app::App;
+use crate::domain::fill::{gaps, tidy};
 use crate::domain::guard::Finding;
-use crate::domain::questions::Question;
-use crate::domain::statement::{Audience, Wording};
+use crate::domain::questions::{Question, unanswered};
+use crate::domain::statement::{
+    self, Audience, StatementEvent, StatementKind, StatementState, Wording, is_among,
+};
 use crate::domain::{IncidentId, Moment, StatementId};
-use crate::store::{Entry, Statement, StatementVersion};
+use crate::store::{
+    Approval, Entry, Overridden, Statement, StatementDraft, StatementPost, StatementVersion, Tx,
+};
+
+/// The longest embargo.
+const LONGEST_EMBARGO: chrono::TimeDelta = chrono::TimeDelta::days(30);
 
 /// A statement that is to be written.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct NewDraft<'a> {
     /// What it is about.
     pub incident: IncidentId,
     /// Who reads it.
     pub audience: Audience,
-    /// Where it goes, by the names of the config; the audience's own if empty.
+    /// Where it goes, by the names of the config; its usual places if empty.
     pub channels: &'a [String],
     /// The text, with variables such as `{{ compromised }}`; or that of a template.
     pub text: Body<'a>,
@@ -30,7 +39,7 @@ pub struct NewDraft<'a> {
 pub enum Body<'a> {
     /// Typed.
     Text(&'a str),
-    /// A template by its name, and values for its gaps; a gap without one stays as `[gap]`, and has to be filled before
+    /// A template by its name, and values for its gaps. A gap without one stays as `[gap]`, and has to be filled before
     /// anybody can approve it.
     Template(&'a str, &'a [(String, String)]),
 }
@@ -46,7 +55,7 @@ pub struct Edit<'a> {
     pub channels: Option<&'a [String]>,
 }
 
-/// A statement as its readers would see it now, and what stands in its way.
+/// A statement as its readers see it, and what stands in its way.
 #[derive(Clone, Debug, Serialize)]
 pub struct Preview {
     /// The statement itself.
@@ -59,6 +68,12 @@ pub struct Preview {
     pub findings: Vec<Finding>,
     /// Which of the five questions it does not answer.
     pub unanswered: Vec<Question>,
+    /// Gaps of a template that nobody has filled.
+    pub gaps: Vec<String>,
+    /// Where it is posted, once it is out.
+    pub posts: Vec<StatementPost>,
+    /// What stands above its posts, if a later one put it right or took it back.
+    pub mark: Option<String>,
 }
 
 /// A statement's whole story.
@@ -72,31 +87,553 @@ pub struct History {
     pub entries: Vec<Entry>,
 }
 
+/// What the ledger calls a statement.
+pub(super) fn thing(id: StatementId) -> String {
+    format!("statement:{id}")
+}
+
+/// The statement, or a no that says which there is not.
+async fn find(app: &App, id: StatementId) -> anyhow::Result<Statement> {
+    let mut tx = app.store.read().await?;
+    load(&mut tx, id).await
+}
+
+async fn load(tx: &mut Tx, id: StatementId) -> anyhow::Result<Statement> {
+    tx.statement(id).await?.ok_or_else(|| {
+        Declined(format!("there is no statement {id}; bell statement list shows them")).into()
+    })
+}
+
+/// A statement that `by` is about to do something with, if its life and their role allow it.
+async fn begin(
+    app: &App,
+    id: StatementId,
+    act: Act,
+    event: StatementEvent,
+    by: &str,
+) -> anyhow::Result<Statement> {
+    may(app, act, Some(&thing(id)), by).await?;
+    let found = find(app, id).await?;
+    match found.state.after(event) {
+        Ok(_) => Ok(found),
+        Err(illegal) => Err(no(app, act, id, by, illegal.to_string()).await),
+    }
+}
+
+async fn no(
+    app: &App,
+    act: Act,
+    id: StatementId,
+    by: &str,
+    why: impl Into<String>,
+) -> anyhow::Error {
+    declined(app, act, Some(&thing(id)), by, why).await
+}
+
+/// Channels by their names, each once.
+fn channels(app: &App, named: &[String]) -> anyhow::Result<Vec<String>> {
+    let mut all = match named {
+        [] => app.config.communications.channels.clone(),
+        named => named.to_vec(),
+    };
+    all.sort_unstable();
+    all.dedup();
+    let is_name = |name: &String| {
+        (1..=40).contains(&name.len())
+            && name
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || "_-.".contains(c))
+    };
+    if all.len() > 10 || !all.iter().all(is_name) {
+        let why = "a place has a name of letters, figures, - and _, and there are ten at most";
+        return Err(Declined(why.to_owned()).into());
+    }
+    Ok(all)
+}
+
+/// A reason as the ledger keeps it: one line, 1 to 500 characters.
+pub(super) fn reason(text: &str) -> Result<String, Declined> {
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    match line.chars().count() {
+        1..=500 => Ok(line),
+        _ => Err(Declined(
+            "please give a reason of 1 to 500 characters".to_owned(),
+        )),
+    }
+}
+
+fn checked(text: &str) -> Result<String, Declined> {
+    let body = tidy(text).map_err(|unfit| Declined(unfit.to_string()))?;
+    wording::check_names(&body).map_err(|unfit| Declined(unfit.to_string()))?;
+    Ok(body)
+}
+
 /// Writes a draft.
-pub async fn draft(app: &App, new: &NewDraft<'_>, by: &str) -> anyhow::Result<Statement>;
-/// Changes a draft, or an approved one, which voids the approval.
-pub async fn edit(app: &App, id: StatementId, edit: &Edit<'_>, by: &str) -> anyhow::Result<Statement>;
+pub async fn draft(app: &App, new: &NewDraft<'_>, by: &str) -> anyhow::Result<Statement> {
+    let about = format!("incident:{}", new.incident);
+    may(app, Act::StatementDraft, Some(&about), by).await?;
+    let body = match new.text {
+        Body::Text(text) => checked(text)?,
+        Body::Template(name, values) => {
+            let template = app
+                .letters
+                .messages
+                .statement_template(name)
+                .ok_or_else(|| {
+                    let names = crate::messages::STATEMENT_TEMPLATES.join(", ");
+                    Declined(format!("there is no such template; there are: {names}"))
+                })?;
+            let filled = values.iter().fold(template.to_owned(), |text, (gap, value)| {
+                text.replace(&format!("[{}]", gap.trim()), value.trim())
+            });
+            checked(&filled)?
+        }
+    };
+    let channels = channels(app, new.channels)?;
+    let mut tx = app.store.begin().await?;
+    if tx.incident(new.incident).await?.is_none() {
+        return Err(Declined(format!(
+            "there is no incident {}; bell incident show lists them",
+            new.incident
+        ))
+        .into());
+    }
+    let draft = StatementDraft {
+        incident: new.incident,
+        kind: StatementKind::Statement,
+        about: None,
+        audience: new.audience,
+        channels: &channels,
+        body: &body,
+    };
+    let drafted = tx.draft_statement(&draft, by, app.clock.now()).await?;
+    tx.commit().await?;
+    Ok(drafted)
+}
+
+/// Changes a draft, or an approved one, which voids the approval and the time.
+pub async fn edit(
+    app: &App,
+    id: StatementId,
+    edit: &Edit<'_>,
+    by: &str,
+) -> anyhow::Result<Statement> {
+    let before = begin(app, id, Act::StatementEdit, StatementEvent::Edited, by).await?;
+    let body = match edit.text {
+        Some(text) => checked(text)?,
+        None => before.body.clone(),
+    };
+    let channels = match edit.channels {
+        Some(named) => channels(app, named)?,
+        None => before.channels.clone(),
+    };
+    let audience = edit.audience.unwrap_or(before.audience);
+    if before.about.is_some() && (audience, &channels) != (before.audience, &before.channels) {
+        let why = "a correction or withdrawal goes where the statement went that it is about";
+        return Err(no(app, Act::StatementEdit, id, by, why).await);
+    }
+    if (&body, audience, &channels) == (&before.body, before.audience, &before.channels) {
+        return Ok(before);
+    }
+    let mut tx = app.store.begin().await?;
+    tx.edit_statement(&before, &body, audience, &channels, by, app.clock.now())
+        .await?;
+    let after = load(&mut tx, id).await?;
+    tx.commit().await?;
+    Ok(after)
+}
+
 /// Shows a statement as readers would see it.
-pub async fn preview(app: &App, id: StatementId, by: &str) -> anyhow::Result<Preview>;
-/// Approves a draft and freezes its figures. `seen` is the hash of the preview that the approver looked at, if known.
-pub async fn approve(app: &App, id: StatementId, seen: Option<&str>, by: &str) -> anyhow::Result<Preview>;
-/// Sends it back to its author.
-pub async fn send_back(app: &App, id: StatementId, reason: &str, by: &str) -> anyhow::Result<Statement>;
+pub async fn preview(app: &App, id: StatementId, by: &str) -> anyhow::Result<Preview> {
+    may(app, Act::StatementRead, Some(&thing(id)), by).await?;
+    let mut tx = app.store.read().await?;
+    let statement = load(&mut tx, id).await?;
+    let facts = Facts::of(&mut tx, &statement, app.clock.now()).await?;
+    let posts = tx.statement_posts_of(id).await?;
+    drop(tx);
+    look(app, statement, &facts, posts).await
+}
+
+async fn look(
+    app: &App,
+    statement: Statement,
+    facts: &Facts,
+    posts: Vec<StatementPost>,
+) -> anyhow::Result<Preview> {
+    let wording = match &statement.approval {
+        Some(approval) => approval.wording.clone(),
+        None => wording::fill_in(app, &statement, facts)
+            .map_err(|unfit| Declined(unfit.to_string()))?,
+    };
+    let findings = guard::check(app, &wording.text).await?;
+    let open = match statement.kind {
+        StatementKind::Statement => unanswered(
+            &wording.text,
+            wording::promises(&statement.body),
+            facts.is_over(),
+        ),
+        StatementKind::Correction | StatementKind::Withdrawal => Vec::new(),
+    };
+    let mark = statement.marked_by.and_then(|by| {
+        let at = wording::in_words(app, statement.touched_at);
+        statement::mark(statement.state, by, &at)
+    });
+    Ok(Preview {
+        hash: wording.hash(),
+        gaps: gaps(&wording.text).into_iter().map(str::to_owned).collect(),
+        unanswered: open,
+        statement,
+        wording,
+        findings,
+        posts,
+        mark,
+    })
+}
+
+/// Approves a draft and freezes its figures. `seen` is the hash of the preview that the approver looked at, if they say.
+pub async fn approve(
+    app: &App,
+    id: StatementId,
+    seen: Option<&str>,
+    by: &str,
+) -> anyhow::Result<Preview> {
+    let act = Act::StatementApprove;
+    let before = begin(app, id, act, StatementEvent::Approved, by).await?;
+    let now = app.clock.now();
+    let (facts, writers) = {
+        let mut tx = app.store.read().await?;
+        let facts = Facts::of(&mut tx, &before, now).await?;
+        (facts, writers(&mut tx, &before).await?)
+    };
+    let preview = look(app, before, &facts, Vec::new()).await?;
+    let state = preview.statement.state;
+    if let Err(why) = statement::approve(state, &writers, by, seen, &preview.hash) {
+        return Err(no(app, act, id, by, why.to_string()).await);
+    }
+    if let Some(why) = unfinished(&preview) {
+        return Err(no(app, act, id, by, why).await);
+    }
+    let approval = Approval {
+        by: by.to_owned(),
+        at: now,
+        hash: preview.hash.clone(),
+        wording: preview.wording.clone(),
+    };
+    let mut tx = app.store.begin().await?;
+    tx.approve_statement(id, preview.statement.version, &approval)
+        .await?;
+    let statement = load(&mut tx, id).await?;
+    tx.commit().await?;
+    Ok(Preview {
+        statement,
+        ..preview
+    })
+}
+
+/// Everybody who wrote a part of it.
+async fn writers(tx: &mut Tx, statement: &Statement) -> anyhow::Result<Vec<String>> {
+    let versions = tx.statement_versions(statement.id).await?;
+    let mut all: Vec<String> = versions.into_iter().map(|version| version.by).collect();
+    all.push(statement.author.clone());
+    Ok(all)
+}
+
+/// Why a text is not ready to be approved.
+fn unfinished(preview: &Preview) -> Option<String> {
+    if !preview.gaps.is_empty() {
+        return Some(format!(
+            "gaps of the template are left: [{}]; fill them first",
+            preview.gaps.join("], [")
+        ));
+    }
+    if preview.unanswered.is_empty() {
+        return None;
+    }
+    let open: Vec<_> = preview.unanswered.iter().map(|one| one.in_words()).collect();
+    Some(format!(
+        "a statement answers five questions, and this one leaves open: {}",
+        open.join("; ")
+    ))
+}
+
+/// Sends it back to its author, who is told why.
+pub async fn send_back(
+    app: &App,
+    id: StatementId,
+    why: &str,
+    by: &str,
+) -> anyhow::Result<Statement> {
+    let before = begin(app, id, Act::StatementSendBack, StatementEvent::SentBack, by).await?;
+    let why = reason(why)?;
+    let now = app.clock.now();
+    let mut tx = app.store.begin().await?;
+    tx.send_back_statement(&before, &why, by, now).await?;
+    let key = format!("sent_back:{id}:{}", now.micros());
+    let text = format!("statement {id} was sent back: {why}");
+    tx.nudge(&key, &nudges::operator(&before.author), &text, now)
+        .await?;
+    let after = load(&mut tx, id).await?;
+    tx.commit().await?;
+    Ok(after)
+}
+
 /// A third person answers for what the guard found in an approved statement.
-pub async fn override_guard(app: &App, id: StatementId, reason: &str, by: &str) -> anyhow::Result<Statement>;
+pub async fn override_guard(
+    app: &App,
+    id: StatementId,
+    why: &str,
+    by: &str,
+) -> anyhow::Result<Statement> {
+    let act = Act::StatementOverride;
+    let before = begin(app, id, act, StatementEvent::Published, by).await?;
+    let why = reason(why)?;
+    let Some(approval) = &before.approval else {
+        return Err(no(app, act, id, by, "it is not approved").await);
+    };
+    let mut others = {
+        let mut tx = app.store.read().await?;
+        writers(&mut tx, &before).await?
+    };
+    others.push(approval.by.clone());
+    if is_among(by, &others) {
+        let text = "what the guard found is answered for by somebody who neither wrote nor approved it; please ask a third person";
+        return Err(no(app, act, id, by, text).await);
+    }
+    let findings = guard::check(app, &approval.wording.text).await?;
+    if findings.is_empty() {
+        let text = "the guard finds nothing in it: there is nothing to answer for, publish it";
+        return Err(no(app, act, id, by, text).await);
+    }
+    let told: Vec<String> = findings.iter().map(ToString::to_string).collect();
+    let overridden = Overridden {
+        by: by.to_owned(),
+        reason: why,
+        at: app.clock.now(),
+    };
+    let mut tx = app.store.begin().await?;
+    tx.override_statement(id, &approval.hash, &overridden, &told)
+        .await?;
+    let after = load(&mut tx, id).await?;
+    tx.commit().await?;
+    Ok(after)
+}
+
 /// Puts an approved statement out: the next announcement posts it.
-pub async fn publish(app: &App, id: StatementId, by: &str) -> anyhow::Result<Statement>;
+pub async fn publish(app: &App, id: StatementId, by: &str) -> anyhow::Result<Statement> {
+    let act = Act::StatementPublish;
+    let before = begin(app, id, act, StatementEvent::Published, by).await?;
+    match put_out(app, &before, by).await? {
+        Ok(()) => find(app, id).await,
+        Err(why) => Err(no(app, act, id, by, why).await),
+    }
+}
+
+/// Puts it out, unless something stands in the way: then what.
+pub(super) async fn put_out(
+    app: &App,
+    statement: &Statement,
+    by: &str,
+) -> anyhow::Result<Result<(), String>> {
+    let now = app.clock.now();
+    let Some(approval) = &statement.approval else {
+        return Ok(Err("it is not approved".to_owned()));
+    };
+    let lasts = app.config.communications.approval_lasts;
+    if !statement::is_approval_fresh(approval.at, statement.publish_at, lasts, now) {
+        let text = "its approval is too old; please have it approved anew: send it back, or edit it";
+        return Ok(Err(text.to_owned()));
+    }
+    if approval.wording.hash() != approval.hash {
+        let text = "what is kept is not what was approved; nothing is published, please look into it";
+        return Ok(Err(text.to_owned()));
+    }
+    let findings = guard::check(app, &approval.wording.text).await?;
+    if !findings.is_empty() && statement.overridden.is_none() {
+        let told: Vec<String> = findings.iter().map(ToString::to_string).collect();
+        return Ok(Err(format!(
+            "the disclosure guard refuses it: {}; edit it, or have a third person answer for it: bell statement override {} --reason …",
+            told.join("; "),
+            statement.id
+        )));
+    }
+    let mut tx = app.store.begin().await?;
+    let facts = Facts::of(&mut tx, statement, now).await?;
+    if !wording::still_promises(app, statement, &approval.wording.text, &facts) {
+        let text = "the next update that it promises has passed or was changed since it was approved; please have it approved anew";
+        return Ok(Err(text.to_owned()));
+    }
+    if let Some(about) = statement.about {
+        let old = load(&mut tx, about).await?;
+        if let Err(illegal) = old.state.after(event_of(statement.kind)) {
+            return Ok(Err(format!("statement {about}: {illegal}")));
+        }
+    }
+    let promise = match facts.is_over() || !wording::promises(&statement.body) {
+        true => None,
+        false => facts.incident.next_update_at,
+    };
+    tx.publish_statement(statement, &approval.hash, promise, by, now)
+        .await?;
+    tx.commit().await?;
+    Ok(Ok(()))
+}
+
+/// What happens to the old one when one of this kind is published.
+const fn event_of(kind: StatementKind) -> StatementEvent {
+    match kind {
+        StatementKind::Correction => StatementEvent::Corrected,
+        StatementKind::Withdrawal => StatementEvent::Withdrawn,
+        StatementKind::Statement => StatementEvent::Published,
+    }
+}
+
 /// Has an approved statement put out at a time, not before.
-pub async fn schedule(app: &App, id: StatementId, at: Moment, by: &str) -> anyhow::Result<Statement>;
+pub async fn schedule(
+    app: &App,
+    id: StatementId,
+    at: Moment,
+    by: &str,
+) -> anyhow::Result<Statement> {
+    let act = Act::StatementSchedule;
+    let before = begin(app, id, act, StatementEvent::Scheduled, by).await?;
+    let now = app.clock.now();
+    if at <= now || at > now.plus(LONGEST_EMBARGO) {
+        let text = "please give a time to come, within 30 days; to put it out now, publish it";
+        return Err(no(app, act, id, by, text).await);
+    }
+    let lasts = app.config.communications.approval_lasts;
+    let is_fresh = before.approval.as_ref().is_some_and(|approval| {
+        statement::is_approval_fresh(approval.at, before.publish_at, lasts, now)
+    });
+    if !is_fresh {
+        let text = "its approval is too old; please have it approved anew";
+        return Err(no(app, act, id, by, text).await);
+    }
+    let mut tx = app.store.begin().await?;
+    tx.schedule_statement(id, at, by, now).await?;
+    let after = load(&mut tx, id).await?;
+    tx.commit().await?;
+    Ok(after)
+}
+
 /// Takes a scheduled one off the clock (it stays approved), or gives up one that is not out.
-pub async fn cancel(app: &App, id: StatementId, by: &str) -> anyhow::Result<Statement>;
+pub async fn cancel(app: &App, id: StatementId, by: &str) -> anyhow::Result<Statement> {
+    let act = Act::StatementCancel;
+    let before = begin(app, id, act, StatementEvent::Cancelled, by).await?;
+    let now = app.clock.now();
+    let mut tx = app.store.begin().await?;
+    match before.state {
+        StatementState::Scheduled => {
+            tx.unschedule_statement(id, "statement.unscheduled", None, by, now)
+                .await?;
+        }
+        StatementState::Draft
+        | StatementState::Approved
+        | StatementState::Published
+        | StatementState::Corrected
+        | StatementState::Withdrawn
+        | StatementState::Cancelled => tx.cancel_statement(id, by, now).await?,
+    }
+    let after = load(&mut tx, id).await?;
+    tx.commit().await?;
+    Ok(after)
+}
+
 /// Drafts a statement that puts a published one right. The old one is marked once the new one is out.
-pub async fn correct(app: &App, id: StatementId, text: &str, by: &str) -> anyhow::Result<Statement>;
+pub async fn correct(
+    app: &App,
+    id: StatementId,
+    text: &str,
+    by: &str,
+) -> anyhow::Result<Statement> {
+    about(app, id, StatementKind::Correction, text, by).await
+}
+
 /// Drafts a statement that takes a published one back. The old one is marked once the new one is out.
-pub async fn withdraw(app: &App, id: StatementId, reason: &str, by: &str) -> anyhow::Result<Statement>;
+pub async fn withdraw(
+    app: &App,
+    id: StatementId,
+    text: &str,
+    by: &str,
+) -> anyhow::Result<Statement> {
+    about(app, id, StatementKind::Withdrawal, text, by).await
+}
+
+async fn about(
+    app: &App,
+    id: StatementId,
+    kind: StatementKind,
+    text: &str,
+    by: &str,
+) -> anyhow::Result<Statement> {
+    let old = begin(app, id, Act::StatementDraft, event_of(kind), by).await?;
+    let body = checked(text)?;
+    match draft_about(app, &old, kind, &body, by).await? {
+        Ok(drafted) => Ok(drafted),
+        Err(other) => {
+            let why = format!("statement {other} is written about it already; edit or cancel that one");
+            Err(no(app, Act::StatementDraft, id, by, why).await)
+        }
+    }
+}
+
+/// Drafts a statement about a published one, unless another is under way: then which.
+pub(super) async fn draft_about(
+    app: &App,
+    old: &Statement,
+    kind: StatementKind,
+    body: &str,
+    by: &str,
+) -> anyhow::Result<Result<Statement, StatementId>> {
+    let mut tx = app.store.begin().await?;
+    let under_way = tx
+        .statements(Some(old.incident))
+        .await?
+        .into_iter()
+        .find(|one| {
+            one.about == Some(old.id)
+                && !one.state.is_out()
+                && one.state != StatementState::Cancelled
+        });
+    if let Some(other) = under_way {
+        return Ok(Err(other.id));
+    }
+    let draft = StatementDraft {
+        incident: old.incident,
+        kind,
+        about: Some(old.id),
+        audience: old.audience,
+        channels: &old.channels,
+        body,
+    };
+    let drafted = tx.draft_statement(&draft, by, app.clock.now()).await?;
+    tx.commit().await?;
+    Ok(Ok(drafted))
+}
+
 /// Its versions and the ledger's entries.
-pub async fn history(app: &App, id: StatementId, by: &str) -> anyhow::Result<History>;
+pub async fn history(app: &App, id: StatementId, by: &str) -> anyhow::Result<History> {
+    may(app, Act::StatementRead, Some(&thing(id)), by).await?;
+    let mut tx = app.store.read().await?;
+    Ok(History {
+        statement: load(&mut tx, id).await?,
+        versions: tx.statement_versions(id).await?,
+        entries: tx.ledger_about(&[thing(id)]).await?,
+    })
+}
+
 /// All of them, newest first; of one incident if it is given.
-pub async fn list(app: &App, incident: Option<IncidentId>, by: &str) -> anyhow::Result<Vec<Statement>>;
+pub async fn list(
+    app: &App,
+    incident: Option<IncidentId>,
+    by: &str,
+) -> anyhow::Result<Vec<Statement>> {
+    may(app, Act::StatementRead, None, by).await?;
+    Ok(app.store.read().await?.statements(incident).await?)
+}
+
 /// One of them.
-pub async fn show(app: &App, id: StatementId, by: &str) -> anyhow::Result<Statement>;
+pub async fn show(app: &App, id: StatementId, by: &str) -> anyhow::Result<Statement> {
+    may(app, Act::StatementRead, Some(&thing(id)), by).await?;
+    find(app, id).await
+}

@@ -344,14 +344,14 @@ pub fn is_approval_fresh(
     now <= from.plus(lasts)
 }
 
-/// Whether nobody has done anything about a draft for `after`, and its author was not told since.
-pub fn is_abandoned(
+/// For how many whole spans of `after` nobody has done anything about a draft. Its author is told at each; none while the
+/// span has not passed, or if it is no draft any more.
+pub fn idle_spans(
     state: StatementState,
     touched_at: Moment,
-    nudged_at: Option<Moment>,
     after: TimeDelta,
     now: Moment,
-) -> bool {
+) -> Option<i64> {
     let is_waiting = match state {
         StatementState::Draft => true,
         StatementState::Approved
@@ -361,9 +361,11 @@ pub fn is_abandoned(
         | StatementState::Withdrawn
         | StatementState::Cancelled => false,
     };
-    is_waiting
-        && touched_at.plus(after) <= now
-        && nudged_at.is_none_or(|nudged| nudged < touched_at || nudged.plus(after) <= now)
+    let spans = now
+        .since(touched_at)
+        .num_seconds()
+        .checked_div(after.num_seconds())?;
+    (is_waiting && spans > 0).then_some(spans)
 }
 
 /// The line that stands above a published statement once a later one has put it right or taken it back.
@@ -483,21 +485,21 @@ mod tests {
     }
 
     #[test]
-    fn an_author_is_nudged_once_in_each_span_that_nothing_happens() {
+    fn a_draft_that_nobody_touches_is_brought_to_mind_once_in_each_span() {
         use StatementState::{Approved, Draft};
         let two = TimeDelta::hours(2);
-        for (state, touched, nudged, now, expected) in [
-            (Draft, 0, None, 1, false),
-            (Draft, 0, None, 2, true),
-            (Draft, 0, Some(2), 3, false),
-            (Draft, 0, Some(2), 4, true),
-            (Draft, 3, Some(2), 5, true),
-            (Approved, 0, None, 9, false),
+        for (state, touched, now, expected) in [
+            (Draft, 0, 1, None),
+            (Draft, 0, 2, Some(1)),
+            (Draft, 0, 3, Some(1)),
+            (Draft, 0, 4, Some(2)),
+            (Draft, 3, 4, None),
+            (Approved, 0, 9, None),
         ] {
             assert_eq!(
-                is_abandoned(state, at(touched), nudged.map(at), two, at(now)),
+                idle_spans(state, at(touched), two, at(now)),
                 expected,
-                "{touched} {nudged:?} {now}"
+                "{touched} {now}"
             );
         }
     }

@@ -31,6 +31,9 @@ const ENGLISH: [&str; 52] = [
 /// A few words of one display name at most make its keys.
 const MOST_WORDS: usize = 6;
 
+/// Of a word with hyphens, itself and a few of its parts: pairs of them are looked up.
+const MOST_FORMS: usize = 4;
+
 /// Letters that look like Latin ones, and ligatures, as the Latin letters.
 const fn latin(c: char) -> Option<&'static str> {
     Some(match c {
@@ -94,6 +97,7 @@ fn forms(raw: &str) -> Vec<String> {
     }
     forms.retain(|form| form.chars().count() >= 2);
     forms.dedup();
+    forms.truncate(MOST_FORMS);
     forms
 }
 
