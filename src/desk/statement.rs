@@ -3,6 +3,9 @@
 
 use serde::Serialize;
 
+mod about;
+mod release;
+
 use super::roles::{Act, Declined, declined, may};
 use super::wording::{self, Facts};
 use super::{guard, nudges};
@@ -10,16 +13,16 @@ use crate::app::App;
 use crate::domain::fill::{gaps, tidy};
 use crate::domain::guard::Finding;
 use crate::domain::questions::{Question, unanswered};
-use crate::domain::statement::{
-    self, Audience, StatementEvent, StatementKind, StatementState, Wording, is_among,
-};
-use crate::domain::{IncidentId, Moment, StatementId};
+use crate::domain::statement::{self, Audience, StatementEvent, StatementKind, Wording};
+use crate::domain::{IncidentId, StatementId};
 use crate::store::{
-    Approval, Entry, Overridden, Statement, StatementDraft, StatementPost, StatementVersion, Tx,
+    Approval, Entry, Statement, StatementDraft, StatementPost, StatementVersion, Tx,
 };
 
-/// The longest embargo.
-const LONGEST_EMBARGO: chrono::TimeDelta = chrono::TimeDelta::days(30);
+pub(in crate::desk) use about::draft_about;
+pub use about::{correct, withdraw};
+pub(in crate::desk) use release::put_out;
+pub use release::{cancel, override_guard, publish, schedule};
 
 /// A statement that is to be written.
 #[derive(Clone, Copy, Debug)]
@@ -250,16 +253,27 @@ pub async fn preview(app: &App, id: StatementId, by: &str) -> anyhow::Result<Pre
     let statement = load(&mut tx, id).await?;
     let facts = Facts::of(&mut tx, &statement, app.clock.now()).await?;
     let posts = tx.statement_posts_of(id).await?;
+    let mark = mark_of(app, &mut tx, &statement).await?;
     drop(tx);
-    look(app, statement, &facts, posts).await
+    let looked = look(app, statement, &facts).await?;
+    Ok(Preview {
+        posts,
+        mark,
+        ..looked
+    })
 }
 
-async fn look(
-    app: &App,
-    statement: Statement,
-    facts: &Facts,
-    posts: Vec<StatementPost>,
-) -> anyhow::Result<Preview> {
+/// What stands above its posts, once a later one has put it right or taken it back.
+async fn mark_of(app: &App, tx: &mut Tx, statement: &Statement) -> anyhow::Result<Option<String>> {
+    let Some(by) = statement.marked_by else {
+        return Ok(None);
+    };
+    let later = load(tx, by).await?;
+    let at = wording::in_words(app, later.published_at.unwrap_or(later.touched_at));
+    Ok(statement::mark(statement.state, by, &at))
+}
+
+async fn look(app: &App, statement: Statement, facts: &Facts) -> anyhow::Result<Preview> {
     let wording = match &statement.approval {
         Some(approval) => approval.wording.clone(),
         None => wording::fill_in(app, &statement, facts)
@@ -274,10 +288,6 @@ async fn look(
         ),
         StatementKind::Correction | StatementKind::Withdrawal => Vec::new(),
     };
-    let mark = statement.marked_by.and_then(|by| {
-        let at = wording::in_words(app, statement.touched_at);
-        statement::mark(statement.state, by, &at)
-    });
     Ok(Preview {
         hash: wording.hash(),
         gaps: gaps(&wording.text).into_iter().map(str::to_owned).collect(),
@@ -285,8 +295,8 @@ async fn look(
         statement,
         wording,
         findings,
-        posts,
-        mark,
+        posts: Vec::new(),
+        mark: None,
     })
 }
 
@@ -305,7 +315,7 @@ pub async fn approve(
         let facts = Facts::of(&mut tx, &before, now).await?;
         (facts, writers(&mut tx, &before).await?)
     };
-    let preview = look(app, before, &facts, Vec::new()).await?;
+    let preview = look(app, before, &facts).await?;
     let state = preview.statement.state;
     if let Err(why) = statement::approve(state, &writers, by, seen, &preview.hash) {
         return Err(no(app, act, id, by, why.to_string()).await);
@@ -375,240 +385,6 @@ pub async fn send_back(
     let after = load(&mut tx, id).await?;
     tx.commit().await?;
     Ok(after)
-}
-
-/// A third person answers for what the guard found in an approved statement.
-pub async fn override_guard(
-    app: &App,
-    id: StatementId,
-    why: &str,
-    by: &str,
-) -> anyhow::Result<Statement> {
-    let act = Act::StatementOverride;
-    let before = begin(app, id, act, StatementEvent::Published, by).await?;
-    let why = reason(why)?;
-    let Some(approval) = &before.approval else {
-        return Err(no(app, act, id, by, "it is not approved").await);
-    };
-    let mut others = {
-        let mut tx = app.store.read().await?;
-        writers(&mut tx, &before).await?
-    };
-    others.push(approval.by.clone());
-    if is_among(by, &others) {
-        let text = "what the guard found is answered for by somebody who neither wrote nor approved it; please ask a third person";
-        return Err(no(app, act, id, by, text).await);
-    }
-    let findings = guard::check(app, &approval.wording.text).await?;
-    if findings.is_empty() {
-        let text = "the guard finds nothing in it: there is nothing to answer for, publish it";
-        return Err(no(app, act, id, by, text).await);
-    }
-    let told: Vec<String> = findings.iter().map(ToString::to_string).collect();
-    let overridden = Overridden {
-        by: by.to_owned(),
-        reason: why,
-        at: app.clock.now(),
-    };
-    let mut tx = app.store.begin().await?;
-    tx.override_statement(id, &approval.hash, &overridden, &told)
-        .await?;
-    let after = load(&mut tx, id).await?;
-    tx.commit().await?;
-    Ok(after)
-}
-
-/// Puts an approved statement out: the next announcement posts it.
-pub async fn publish(app: &App, id: StatementId, by: &str) -> anyhow::Result<Statement> {
-    let act = Act::StatementPublish;
-    let before = begin(app, id, act, StatementEvent::Published, by).await?;
-    match put_out(app, &before, by).await? {
-        Ok(()) => find(app, id).await,
-        Err(why) => Err(no(app, act, id, by, why).await),
-    }
-}
-
-/// Puts it out, unless something stands in the way: then what.
-pub(super) async fn put_out(
-    app: &App,
-    statement: &Statement,
-    by: &str,
-) -> anyhow::Result<Result<(), String>> {
-    let now = app.clock.now();
-    let Some(approval) = &statement.approval else {
-        return Ok(Err("it is not approved".to_owned()));
-    };
-    let lasts = app.config.communications.approval_lasts;
-    if !statement::is_approval_fresh(approval.at, statement.publish_at, lasts, now) {
-        let text = "its approval is too old; please have it approved anew: send it back, or edit it";
-        return Ok(Err(text.to_owned()));
-    }
-    if approval.wording.hash() != approval.hash {
-        let text = "what is kept is not what was approved; nothing is published, please look into it";
-        return Ok(Err(text.to_owned()));
-    }
-    let findings = guard::check(app, &approval.wording.text).await?;
-    if !findings.is_empty() && statement.overridden.is_none() {
-        let told: Vec<String> = findings.iter().map(ToString::to_string).collect();
-        return Ok(Err(format!(
-            "the disclosure guard refuses it: {}; edit it, or have a third person answer for it: bell statement override {} --reason …",
-            told.join("; "),
-            statement.id
-        )));
-    }
-    let mut tx = app.store.begin().await?;
-    let facts = Facts::of(&mut tx, statement, now).await?;
-    if !wording::still_promises(app, statement, &approval.wording.text, &facts) {
-        let text = "the next update that it promises has passed or was changed since it was approved; please have it approved anew";
-        return Ok(Err(text.to_owned()));
-    }
-    if let Some(about) = statement.about {
-        let old = load(&mut tx, about).await?;
-        if let Err(illegal) = old.state.after(event_of(statement.kind)) {
-            return Ok(Err(format!("statement {about}: {illegal}")));
-        }
-    }
-    let promise = match facts.is_over() || !wording::promises(&statement.body) {
-        true => None,
-        false => facts.incident.next_update_at,
-    };
-    tx.publish_statement(statement, &approval.hash, promise, by, now)
-        .await?;
-    tx.commit().await?;
-    Ok(Ok(()))
-}
-
-/// What happens to the old one when one of this kind is published.
-const fn event_of(kind: StatementKind) -> StatementEvent {
-    match kind {
-        StatementKind::Correction => StatementEvent::Corrected,
-        StatementKind::Withdrawal => StatementEvent::Withdrawn,
-        StatementKind::Statement => StatementEvent::Published,
-    }
-}
-
-/// Has an approved statement put out at a time, not before.
-pub async fn schedule(
-    app: &App,
-    id: StatementId,
-    at: Moment,
-    by: &str,
-) -> anyhow::Result<Statement> {
-    let act = Act::StatementSchedule;
-    let before = begin(app, id, act, StatementEvent::Scheduled, by).await?;
-    let now = app.clock.now();
-    if at <= now || at > now.plus(LONGEST_EMBARGO) {
-        let text = "please give a time to come, within 30 days; to put it out now, publish it";
-        return Err(no(app, act, id, by, text).await);
-    }
-    let lasts = app.config.communications.approval_lasts;
-    let is_fresh = before.approval.as_ref().is_some_and(|approval| {
-        statement::is_approval_fresh(approval.at, before.publish_at, lasts, now)
-    });
-    if !is_fresh {
-        let text = "its approval is too old; please have it approved anew";
-        return Err(no(app, act, id, by, text).await);
-    }
-    let mut tx = app.store.begin().await?;
-    tx.schedule_statement(id, at, by, now).await?;
-    let after = load(&mut tx, id).await?;
-    tx.commit().await?;
-    Ok(after)
-}
-
-/// Takes a scheduled one off the clock (it stays approved), or gives up one that is not out.
-pub async fn cancel(app: &App, id: StatementId, by: &str) -> anyhow::Result<Statement> {
-    let act = Act::StatementCancel;
-    let before = begin(app, id, act, StatementEvent::Cancelled, by).await?;
-    let now = app.clock.now();
-    let mut tx = app.store.begin().await?;
-    match before.state {
-        StatementState::Scheduled => {
-            tx.unschedule_statement(id, "statement.unscheduled", None, by, now)
-                .await?;
-        }
-        StatementState::Draft
-        | StatementState::Approved
-        | StatementState::Published
-        | StatementState::Corrected
-        | StatementState::Withdrawn
-        | StatementState::Cancelled => tx.cancel_statement(id, by, now).await?,
-    }
-    let after = load(&mut tx, id).await?;
-    tx.commit().await?;
-    Ok(after)
-}
-
-/// Drafts a statement that puts a published one right. The old one is marked once the new one is out.
-pub async fn correct(
-    app: &App,
-    id: StatementId,
-    text: &str,
-    by: &str,
-) -> anyhow::Result<Statement> {
-    about(app, id, StatementKind::Correction, text, by).await
-}
-
-/// Drafts a statement that takes a published one back. The old one is marked once the new one is out.
-pub async fn withdraw(
-    app: &App,
-    id: StatementId,
-    text: &str,
-    by: &str,
-) -> anyhow::Result<Statement> {
-    about(app, id, StatementKind::Withdrawal, text, by).await
-}
-
-async fn about(
-    app: &App,
-    id: StatementId,
-    kind: StatementKind,
-    text: &str,
-    by: &str,
-) -> anyhow::Result<Statement> {
-    let old = begin(app, id, Act::StatementDraft, event_of(kind), by).await?;
-    let body = checked(text)?;
-    match draft_about(app, &old, kind, &body, by).await? {
-        Ok(drafted) => Ok(drafted),
-        Err(other) => {
-            let why = format!("statement {other} is written about it already; edit or cancel that one");
-            Err(no(app, Act::StatementDraft, id, by, why).await)
-        }
-    }
-}
-
-/// Drafts a statement about a published one, unless another is under way: then which.
-pub(super) async fn draft_about(
-    app: &App,
-    old: &Statement,
-    kind: StatementKind,
-    body: &str,
-    by: &str,
-) -> anyhow::Result<Result<Statement, StatementId>> {
-    let mut tx = app.store.begin().await?;
-    let under_way = tx
-        .statements(Some(old.incident))
-        .await?
-        .into_iter()
-        .find(|one| {
-            one.about == Some(old.id)
-                && !one.state.is_out()
-                && one.state != StatementState::Cancelled
-        });
-    if let Some(other) = under_way {
-        return Ok(Err(other.id));
-    }
-    let draft = StatementDraft {
-        incident: old.incident,
-        kind,
-        about: Some(old.id),
-        audience: old.audience,
-        channels: &old.channels,
-        body,
-    };
-    let drafted = tx.draft_statement(&draft, by, app.clock.now()).await?;
-    tx.commit().await?;
-    Ok(Ok(drafted))
 }
 
 /// Its versions and the ledger's entries.

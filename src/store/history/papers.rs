@@ -218,7 +218,7 @@ fn tell(told: &mut Told, at: Moment, actor: String, act: &str, detail: Detail) {
         "post.in_doubt" | "post.gone" | "post.intended" => return,
         // What is settled with authorities and partners is not told to readers.
         "incident.aware" | "partner.added" | "partner.edited" | "partner.cleared"
-        | "duty.reported" | "duty.not_reported" => return,
+        | "duty.reported" | "duty.not_reported" | "desk.refused" => return,
         // A promise keeps none.
         "incident.promised" => {}
         _ => told.words.push(Word::Updated { at }),
