@@ -171,7 +171,7 @@ mod tests {
         assert_eq!(tidy(" a\r\nb "), Ok("a\nb".to_owned()));
         assert_eq!(tidy("ab\u{200B}c"), Err(Unfit::Hidden(3)));
         assert_eq!(tidy("  "), Err(Unfit::Empty));
-        assert_eq!(tidy(&"x".repeat(4_001)), Err(Unfit::TooLong));
+        assert_eq!(tidy(&"x".repeat(3_501)), Err(Unfit::TooLong));
     }
 
     proptest::proptest! {

@@ -11,7 +11,7 @@ use super::ids::StatementId;
 use super::moment::Moment;
 
 /// Longest text of a statement, in characters. What every channel takes in one piece is shorter and its own affair.
-pub const MOST_CHARS: usize = 4_000;
+pub const MOST_CHARS: usize = 3_500;
 
 /// Who reads it. A text that was approved for one audience goes to no other.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
