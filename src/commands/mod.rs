@@ -253,7 +253,11 @@ async fn with_app(cli: &Cli, app: &Shared) -> anyhow::Result<Said> {
             let announced = steps::announce::announce(app).await?;
             let said = steps::statements::post(app).await?;
             let waits = !announced.waiting.is_empty() || !said.waiting.is_empty() || passed.held > 0;
-            let json = serde_json::json!({ "status": announced, "statements": said, "office": passed });
+            let mut json = serde_json::to_value(&announced)?;
+            if let Some(json) = json.as_object_mut() {
+                json.insert("statements".to_owned(), serde_json::to_value(&said)?);
+                json.insert("office".to_owned(), serde_json::to_value(&passed)?);
+            }
             Ok(Said::words(format!("{announced}\n{said}\n{passed}"), json).look_if(waits))
         }
         Command::Report(options) => report::run(cli, app, options).await,

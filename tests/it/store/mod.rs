@@ -13,6 +13,7 @@ mod history;
 mod holds;
 mod incidents;
 mod last_rungs;
+mod office;
 mod ledger;
 mod other_ways;
 mod outbox;
@@ -23,6 +24,7 @@ mod rates;
 mod reach;
 mod runs;
 mod self_audit;
+mod statements;
 mod texts;
 mod told;
 
