@@ -105,7 +105,6 @@ pub enum Statement {
 
 /// `bell statement draft`
 #[derive(Debug, Args)]
-#[group(id = "body", required = true, multiple = false, args = ["text", "file", "template"])]
 pub struct Draft {
     /// The incident that it is about.
     #[arg(long, value_name = "NUMBER")]
@@ -117,10 +116,10 @@ pub struct Draft {
     #[arg(long = "where", value_name = "PLACE")]
     pub channels: Vec<String>,
     /// The text, or - for standard input.
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", required_unless_present_any = ["file", "template"], conflicts_with_all = ["file", "template"])]
     pub text: Option<String>,
     /// A file with the text.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with = "template")]
     pub file: Option<PathBuf>,
     /// Begin from this template.
     #[arg(long, value_name = "NAME", value_parser = PossibleValuesParser::new(STATEMENT_TEMPLATES))]
@@ -132,12 +131,16 @@ pub struct Draft {
 
 /// `bell statement correct` and `bell statement withdraw`
 #[derive(Debug, Args)]
-#[group(id = "body", required = true, multiple = false, args = ["text", "file"])]
 pub struct About {
     /// The number of the published one.
     pub id: StatementId,
     /// The text of the new one, or - for standard input.
-    #[arg(long, value_name = "TEXT")]
+    #[arg(
+        long,
+        value_name = "TEXT",
+        required_unless_present = "file",
+        conflicts_with = "file"
+    )]
     pub text: Option<String>,
     /// A file with it.
     #[arg(long, value_name = "FILE")]

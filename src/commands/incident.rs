@@ -128,7 +128,10 @@ fn clock_line(left: &ClockLeft) -> String {
                 Verdict::NotReported => "not to be reported",
             };
             let more: String = [
-                decided.reference.as_ref().map(|one| format!(", reference {one}")),
+                decided
+                    .reference
+                    .as_ref()
+                    .map(|one| format!(", reference {one}")),
                 decided.reason.as_ref().map(|why| format!(": {why}")),
                 decided.deputy.as_ref().map(|name| format!(", with {name}")),
             ]

@@ -252,7 +252,8 @@ async fn with_app(cli: &Cli, app: &Shared) -> anyhow::Result<Said> {
             let passed = desk::office::pass(app).await?;
             let announced = steps::announce::announce(app).await?;
             let said = steps::statements::post(app).await?;
-            let waits = !announced.waiting.is_empty() || !said.waiting.is_empty() || passed.held > 0;
+            let waits =
+                !announced.waiting.is_empty() || !said.waiting.is_empty() || passed.held > 0;
             let mut json = serde_json::to_value(&announced)?;
             if let Some(json) = json.as_object_mut() {
                 json.insert("statements".to_owned(), serde_json::to_value(&said)?);

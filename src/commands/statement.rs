@@ -38,9 +38,7 @@ pub(super) async fn run(cli: &Cli, app: &App, command: &Command) -> anyhow::Resu
         Command::Approve { id, seen } => {
             previewed(&statement::approve(app, *id, seen.as_deref(), by).await?)
         }
-        Command::SendBack { id, reason } => {
-            one(&statement::send_back(app, *id, reason, by).await?)
-        }
+        Command::SendBack { id, reason } => one(&statement::send_back(app, *id, reason, by).await?),
         Command::Override { id, reason } => {
             one(&statement::override_guard(app, *id, reason, by).await?)
         }
@@ -181,7 +179,10 @@ async fn history(app: &App, id: StatementId, by: &str) -> anyhow::Result<Said> {
     }
     lines.push(String::new());
     lines.extend(history.entries.iter().map(entry_line));
-    Ok(Said::words(lines.join("\n"), serde_json::to_value(&history)?))
+    Ok(Said::words(
+        lines.join("\n"),
+        serde_json::to_value(&history)?,
+    ))
 }
 
 /// What this operator should be told.
@@ -224,9 +225,7 @@ pub(super) fn line(statement: &Statement) -> String {
             .filter(|_| !statement.state.is_out())
             .map(|at| format!(", out at {at}")),
         statement.published_at.map(|at| format!(", out since {at}")),
-        statement
-            .marked_by
-            .map(|by| format!(", by statement {by}")),
+        statement.marked_by.map(|by| format!(", by statement {by}")),
         statement
             .sent_back
             .as_ref()

@@ -56,7 +56,11 @@ pub(super) fn communications(root: &Section<'_>) -> Read<Communications> {
     let approval_lasts = span("approval_lasts", TimeDelta::hours(4));
     let draft_abandoned_after = span("draft_abandoned_after", TimeDelta::hours(2));
     let promise_reminder = span("promise_reminder", TimeDelta::minutes(30));
-    let figure_step = own.or("figure_step", number("number of accounts", 1..=1_000_000), 10);
+    let figure_step = own.or(
+        "figure_step",
+        number("number of accounts", 1..=1_000_000),
+        10,
+    );
     let hold = own.list("hold", line);
     let link_hosts = own.list("link_hosts", domain);
     let own_countries = own.list("own_countries", line);

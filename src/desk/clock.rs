@@ -191,20 +191,18 @@ async fn left(
     let decided = tx.duty_decisions(incident.id).await?;
     let duties = &app.config.communications.duties;
     let now = app.clock.now();
-    Ok(
-        clocks(duties, aware_at, &decided, app.calendar.zone())
-            .into_iter()
-            .map(|clock| {
-                let running = clock.due_at.filter(|_| clock.decided.is_none());
-                ClockLeft {
-                    incident: incident.id,
-                    reference: incident.reference.clone(),
-                    aware_at,
-                    minutes_left: running.map(|due| due.since(now).num_minutes()),
-                    mark: running.map(|due| Mark::at(aware_at, due, now)),
-                    clock,
-                }
-            })
-            .collect(),
-    )
+    Ok(clocks(duties, aware_at, &decided, app.calendar.zone())
+        .into_iter()
+        .map(|clock| {
+            let running = clock.due_at.filter(|_| clock.decided.is_none());
+            ClockLeft {
+                incident: incident.id,
+                reference: incident.reference.clone(),
+                aware_at,
+                minutes_left: running.map(|due| due.since(now).num_minutes()),
+                mark: running.map(|due| Mark::at(aware_at, due, now)),
+                clock,
+            }
+        })
+        .collect())
 }

@@ -1,8 +1,8 @@
 //! The disclosure guard, asked with what the directory knows: names and logins are looked up by index, never all loaded.
 
 use crate::app::App;
-use crate::domain::guard::{Finding, Known, Rules, asked, findings, keys_of};
 use crate::domain::PersonId;
+use crate::domain::guard::{Finding, Known, Rules, asked, findings, keys_of};
 
 /// How many people are put into the index at once.
 const BATCH: i64 = 2_000;

@@ -43,7 +43,10 @@ pub(super) fn thing(id: IncidentId) -> String {
 /// The incident, or a no that says which there is not.
 pub(super) async fn load(tx: &mut Tx, id: IncidentId) -> anyhow::Result<Incident> {
     tx.incident(id).await?.ok_or_else(|| {
-        Declined(format!("there is no incident {id}; bell incident show lists them")).into()
+        Declined(format!(
+            "there is no incident {id}; bell incident show lists them"
+        ))
+        .into()
     })
 }
 
@@ -100,7 +103,8 @@ pub async fn promise(
     may(app, act, Some(&thing(id)), by).await?;
     let now = app.clock.now();
     if next_update_at <= now {
-        let why = "the next update is promised for a moment that has passed; say when people hear more";
+        let why =
+            "the next update is promised for a moment that has passed; say when people hear more";
         return Err(declined(app, act, Some(&thing(id)), by, why).await);
     }
     let before = load(&mut app.store.read().await?, id).await?;
@@ -131,11 +135,7 @@ pub async fn log(app: &App, id: IncidentId, by: &str) -> anyhow::Result<Log> {
     let incident = load(&mut tx, id).await?;
     let statements = tx.statements(Some(id)).await?;
     let mut things = vec![thing(id)];
-    things.extend(
-        statements
-            .iter()
-            .map(|one| super::statement::thing(one.id)),
-    );
+    things.extend(statements.iter().map(|one| super::statement::thing(one.id)));
     let clocks = match is_allowed(app, Act::ClockRead, by) {
         true => clock::of(app, &mut tx, &incident).await?,
         false => Vec::new(),

@@ -284,7 +284,11 @@ fn moved<'a>(app: &App, figures: &'a [Figure], counts: &Counts) -> Vec<Moved<'a>
             let stated = by_name(&said.name)?;
             let now = stated.figure(counts).ok()?;
             let steps = i64::try_from(steps_past(said.count, now.count, step)).ok()?;
-            let steps = if now.count < said.count { -steps } else { steps };
+            let steps = if now.count < said.count {
+                -steps
+            } else {
+                steps
+            };
             (steps != 0 && now.shown != said.shown).then_some((
                 said,
                 stated.label,

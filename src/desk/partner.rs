@@ -21,7 +21,9 @@ pub struct PartnerEdit<'a> {
 fn line(what: &str, text: &str, most: usize) -> Result<String, Declined> {
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
     match line.chars().count() {
-        1.. if line.chars().count() <= most && !line.chars().any(crate::domain::fill::is_hidden) => {
+        1.. if line.chars().count() <= most
+            && !line.chars().any(crate::domain::fill::is_hidden) =>
+        {
             Ok(line)
         }
         _ => Err(Declined(format!(
@@ -100,7 +102,8 @@ pub async fn clear(
     let at = at.unwrap_or(now);
     let about = thing(before.incident);
     if before.wording.is_none() {
-        let why = "there is no wording to agree to yet; write one down first: bell incident partner edit";
+        let why =
+            "there is no wording to agree to yet; write one down first: bell incident partner edit";
         return Err(declined(app, act, Some(&about), by, why).await);
     }
     if at > now {

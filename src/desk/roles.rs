@@ -130,12 +130,7 @@ pub fn is_allowed(app: &App, act: Act, by: &str) -> bool {
 }
 
 /// Lets `by` go on with `act`, or declines. `thing` is what it is about: `statement:12`.
-pub(super) async fn may(
-    app: &App,
-    act: Act,
-    thing: Option<&str>,
-    by: &str,
-) -> anyhow::Result<()> {
+pub(super) async fn may(app: &App, act: Act, thing: Option<&str>, by: &str) -> anyhow::Result<()> {
     if is_allowed(app, act, by) {
         return Ok(());
     }

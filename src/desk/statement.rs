@@ -103,7 +103,10 @@ async fn find(app: &App, id: StatementId) -> anyhow::Result<Statement> {
 
 async fn load(tx: &mut Tx, id: StatementId) -> anyhow::Result<Statement> {
     tx.statement(id).await?.ok_or_else(|| {
-        Declined(format!("there is no statement {id}; bell statement list shows them")).into()
+        Declined(format!(
+            "there is no statement {id}; bell statement list shows them"
+        ))
+        .into()
     })
 }
 
@@ -186,9 +189,11 @@ pub async fn draft(app: &App, new: &NewDraft<'_>, by: &str) -> anyhow::Result<St
                     let names = crate::messages::STATEMENT_TEMPLATES.join(", ");
                     Declined(format!("there is no such template; there are: {names}"))
                 })?;
-            let filled = values.iter().fold(template.to_owned(), |text, (gap, value)| {
-                text.replace(&format!("[{}]", gap.trim()), value.trim())
-            });
+            let filled = values
+                .iter()
+                .fold(template.to_owned(), |text, (gap, value)| {
+                    text.replace(&format!("[{}]", gap.trim()), value.trim())
+                });
             checked(&filled)?
         }
     };
@@ -276,8 +281,9 @@ async fn mark_of(app: &App, tx: &mut Tx, statement: &Statement) -> anyhow::Resul
 async fn look(app: &App, statement: Statement, facts: &Facts) -> anyhow::Result<Preview> {
     let wording = match &statement.approval {
         Some(approval) => approval.wording.clone(),
-        None => wording::fill_in(app, &statement, facts)
-            .map_err(|unfit| Declined(unfit.to_string()))?,
+        None => {
+            wording::fill_in(app, &statement, facts).map_err(|unfit| Declined(unfit.to_string()))?
+        }
     };
     let findings = guard::check(app, &wording.text).await?;
     let open = match statement.kind {
@@ -359,7 +365,11 @@ fn unfinished(preview: &Preview) -> Option<String> {
     if preview.unanswered.is_empty() {
         return None;
     }
-    let open: Vec<_> = preview.unanswered.iter().map(|one| one.in_words()).collect();
+    let open: Vec<_> = preview
+        .unanswered
+        .iter()
+        .map(|one| one.in_words())
+        .collect();
     Some(format!(
         "a statement answers five questions, and this one leaves open: {}",
         open.join("; ")
@@ -373,7 +383,14 @@ pub async fn send_back(
     why: &str,
     by: &str,
 ) -> anyhow::Result<Statement> {
-    let before = begin(app, id, Act::StatementSendBack, StatementEvent::SentBack, by).await?;
+    let before = begin(
+        app,
+        id,
+        Act::StatementSendBack,
+        StatementEvent::SentBack,
+        by,
+    )
+    .await?;
     let why = reason(why)?;
     let now = app.clock.now();
     let mut tx = app.store.begin().await?;

@@ -152,6 +152,5 @@ pub(super) fn in_words(app: &App, at: Moment) -> String {
 
 /// Whether a frozen text still names the promise that stands.
 pub(super) fn still_promises(app: &App, statement: &Statement, text: &str, facts: &Facts) -> bool {
-    !promises(&statement.body)
-        || next_update(app, facts).is_ok_and(|words| text.contains(&words))
+    !promises(&statement.body) || next_update(app, facts).is_ok_and(|words| text.contains(&words))
 }

@@ -192,7 +192,10 @@ pub fn check(
     is_operator: bool,
     now: Moment,
 ) -> Result<(), Undecidable> {
-    let has_reason = decided.reason.as_deref().is_some_and(|why| !why.trim().is_empty());
+    let has_reason = decided
+        .reason
+        .as_deref()
+        .is_some_and(|why| !why.trim().is_empty());
     let due_at = clock.due_at;
     match decided.verdict {
         Verdict::Reported => {
@@ -293,7 +296,11 @@ mod tests {
         let duties = [Duty::Nis2Notification, Duty::Nis2Final];
         let before = clocks(&duties, aware, &[], Tz::UTC);
         assert_eq!(before[1].due_at, None);
-        let sent = decided(Duty::Nis2Notification, Verdict::Reported, "2026-03-04T09:00:00Z");
+        let sent = decided(
+            Duty::Nis2Notification,
+            Verdict::Reported,
+            "2026-03-04T09:00:00Z",
+        );
         let after = clocks(&duties, aware, &[sent], Tz::UTC);
         assert_eq!(after[1].due_at, Some(at("2026-04-04T09:00:00Z")));
         assert!(after[0].decided.is_some());

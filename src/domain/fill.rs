@@ -22,9 +22,7 @@ pub enum Unfit {
     #[error("a statement has at most {} characters", super::statement::MOST_CHARS)]
     TooLong,
     /// A figure of a group so small that it would tell of persons.
-    #[error(
-        "the rate at character {0} would be one of fewer than {1} people; leave it out"
-    )]
+    #[error("the rate at character {0} would be one of fewer than {1} people; leave it out")]
     SmallGroup(usize, u64),
     /// A variable that has no value yet.
     #[error("the variable at character {0} has no value yet: {1}")]
@@ -152,7 +150,10 @@ mod tests {
     #[test]
     fn variables_are_filled_and_slips_are_told_with_their_place() {
         for (body, expected) in [
-            ("We told {{ told }} people.", Ok("We told at least 80 people.")),
+            (
+                "We told {{ told }} people.",
+                Ok("We told at least 80 people."),
+            ),
             ("{{told}}{{ told }}", Ok("at least 80at least 80")),
             ("A single { is fine.", Ok("A single { is fine.")),
             ("É {{ tolld }}", Err(Unfit::Unknown(3, KNOWN))),
@@ -167,7 +168,10 @@ mod tests {
 
     #[test]
     fn gaps_and_hidden_characters_are_found() {
-        assert_eq!(gaps("[services] and [Note 1] and [more_words"), ["services"]);
+        assert_eq!(
+            gaps("[services] and [Note 1] and [more_words"),
+            ["services"]
+        );
         assert_eq!(tidy(" a\r\nb "), Ok("a\nb".to_owned()));
         assert_eq!(tidy("ab\u{200B}c"), Err(Unfit::Hidden(3)));
         assert_eq!(tidy("  "), Err(Unfit::Empty));

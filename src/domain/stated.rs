@@ -54,12 +54,7 @@ pub struct Stated {
     side: Side,
 }
 
-const fn of_figures(
-    name: &'static str,
-    label: &'static str,
-    what: What,
-    side: Side,
-) -> Stated {
+const fn of_figures(name: &'static str, label: &'static str, what: What, side: Side) -> Stated {
     Stated {
         name,
         label,
@@ -81,17 +76,44 @@ const fn of_category(category: Category, label: &'static str) -> Stated {
 
 /// All of them.
 pub const ALL: [Stated; 11] = [
-    of_figures("accounts", "accounts that need a new password", What::Accounts, Side::Under),
+    of_figures(
+        "accounts",
+        "accounts that need a new password",
+        What::Accounts,
+        Side::Under,
+    ),
     of_figures("people", "people concerned", What::People, Side::Under),
     of_figures("open", "accounts still open", What::Open, Side::Under),
-    of_figures("overdue", "accounts past their date", What::Overdue, Side::Under),
+    of_figures(
+        "overdue",
+        "accounts past their date",
+        What::Overdue,
+        Side::Under,
+    ),
     of_figures("told", "people told so far", What::Told, Side::Over),
     of_figures("reset", "new passwords proven", What::Reset, Side::Over),
-    of_figures("reset_rate", "of the accounts have a new password", What::ResetRate, Side::Rate),
-    of_category(Category::Weak, "accounts with a password that is easy to guess"),
-    of_category(Category::Attacked, "accounts that somebody tried to get in to"),
-    of_category(Category::Breached, "accounts whose password is on a list of stolen ones"),
-    of_category(Category::Compromised, "accounts that somebody else has used"),
+    of_figures(
+        "reset_rate",
+        "of the accounts have a new password",
+        What::ResetRate,
+        Side::Rate,
+    ),
+    of_category(
+        Category::Weak,
+        "accounts with a password that is easy to guess",
+    ),
+    of_category(
+        Category::Attacked,
+        "accounts that somebody tried to get in to",
+    ),
+    of_category(
+        Category::Breached,
+        "accounts whose password is on a list of stolen ones",
+    ),
+    of_category(
+        Category::Compromised,
+        "accounts that somebody else has used",
+    ),
 ];
 
 /// Their names, and those of the words that are filled as well, for whoever mistyped one.

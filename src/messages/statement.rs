@@ -159,7 +159,10 @@ mod tests {
         let messages = Messages::load(None).unwrap();
         assert_eq!(messages.check_statements(None), []);
         for template in STATEMENT_TEMPLATES {
-            assert!(messages.statement_template(template).is_some(), "{template}");
+            assert!(
+                messages.statement_template(template).is_some(),
+                "{template}"
+            );
         }
         assert_eq!(messages.statement_template("../discord"), None);
     }

@@ -76,9 +76,7 @@ pub use rates::{Gone, Waiting};
 pub use reach::{Said, Unreached};
 pub use runs::{Claimed, Run};
 pub use statement_posts::StatementPost;
-pub use statements::{
-    Approval, Overridden, Statement, StatementDraft, StatementVersion,
-};
+pub use statements::{Approval, Overridden, Statement, StatementDraft, StatementVersion};
 pub use stories::{Attempt, CameBack, DeliveryStory};
 pub use tasks::{LATE, Task, TaskKind};
 

@@ -166,10 +166,8 @@ impl TryFrom<StatementRow> for Statement {
                     text,
                     as_of_words: row.approved_words.unwrap_or_default(),
                     figures: match row.approved_figures.as_deref() {
-                        Some(figures) => {
-                            serde_json::from_str::<Vec<Figure>>(figures)
-                                .map_err(|_| odd("approved_figures"))?
-                        }
+                        Some(figures) => serde_json::from_str::<Vec<Figure>>(figures)
+                            .map_err(|_| odd("approved_figures"))?,
                         None => Vec::new(),
                     },
                     as_of: Moment::from_micros(as_of),

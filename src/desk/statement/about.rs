@@ -48,7 +48,8 @@ async fn about(
     match draft_about(app, &old, kind, &body, by).await? {
         Ok(drafted) => Ok(drafted),
         Err(other) => {
-            let why = format!("statement {other} is written about it already; edit or cancel that one");
+            let why =
+                format!("statement {other} is written about it already; edit or cancel that one");
             Err(no(app, Act::StatementDraft, id, by, why).await)
         }
     }

@@ -78,11 +78,13 @@ pub(in crate::desk) async fn put_out(
     };
     let lasts = app.config.communications.approval_lasts;
     if !statement::is_approval_fresh(approval.at, statement.publish_at, lasts, now) {
-        let text = "its approval is too old; please have it approved anew: send it back, or edit it";
+        let text =
+            "its approval is too old; please have it approved anew: send it back, or edit it";
         return Ok(Err(text.to_owned()));
     }
     if approval.wording.hash() != approval.hash {
-        let text = "what is kept is not what was approved; nothing is published, please look into it";
+        let text =
+            "what is kept is not what was approved; nothing is published, please look into it";
         return Ok(Err(text.to_owned()));
     }
     let findings = guard::check(app, &approval.wording.text).await?;

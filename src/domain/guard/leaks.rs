@@ -42,7 +42,10 @@ fn is_account(raw: &str) -> bool {
 fn is_address(raw: &str) -> bool {
     let plain: String = raw.nfkc().collect();
     plain.rsplit_once('@').is_some_and(|(local, domain)| {
-        local.chars().last().is_some_and(|c| c.is_alphanumeric() || "_-+.'".contains(c))
+        local
+            .chars()
+            .last()
+            .is_some_and(|c| c.is_alphanumeric() || "_-+.'".contains(c))
             && domain
                 .split_once('.')
                 .is_some_and(|(name, rest)| !name.is_empty() && !rest.is_empty())
@@ -84,7 +87,10 @@ pub(super) fn links(text: &Words<'_>, hosts: &[String]) -> Vec<usize> {
     let is_allowed = |host: &str| {
         hosts.iter().any(|one| {
             let one = one.to_lowercase();
-            host == one || host.strip_suffix(&one).is_some_and(|rest| rest.ends_with('.'))
+            host == one
+                || host
+                    .strip_suffix(&one)
+                    .is_some_and(|rest| rest.ends_with('.'))
         })
     };
     text.tokens
@@ -130,9 +136,8 @@ fn hosts_of(plain: &str) -> Vec<String> {
 /// Whether a word reads like a domain or an internet address.
 fn is_host(word: &str) -> bool {
     let labels: Vec<&str> = word.split(['.', '\u{3002}', '\u{FF61}']).collect();
-    let is_label = |label: &&str| {
-        !label.is_empty() && label.chars().all(|c| c.is_alphanumeric() || c == '-')
-    };
+    let is_label =
+        |label: &&str| !label.is_empty() && label.chars().all(|c| c.is_alphanumeric() || c == '-');
     if labels.len() < 2 || !labels.iter().all(is_label) {
         return false;
     }
@@ -141,6 +146,7 @@ fn is_host(word: &str) -> bool {
         return true;
     }
     labels.last().is_some_and(|last| {
-        last.chars().count() >= 2 && (last.starts_with("xn--") || last.chars().all(char::is_alphabetic))
+        last.chars().count() >= 2
+            && (last.starts_with("xn--") || last.chars().all(char::is_alphabetic))
     })
 }

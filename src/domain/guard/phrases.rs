@@ -8,15 +8,50 @@ const FEW: [&str; 8] = ["one", "two", "three", "four", "1", "2", "3", "4"];
 
 /// What is counted in groups of people.
 const GROUP: [&str; 31] = [
-    "people", "person", "persons", "account", "accounts", "user", "users", "staff", "colleague",
-    "colleagues", "member", "members", "employee", "employees", "mailbox", "mailboxes", "victim",
-    "victims", "mp", "mps", "peer", "peers", "officer", "officers", "worker", "workers",
-    "resident", "residents", "councillor", "councillors", "administrators",
+    "people",
+    "person",
+    "persons",
+    "account",
+    "accounts",
+    "user",
+    "users",
+    "staff",
+    "colleague",
+    "colleagues",
+    "member",
+    "members",
+    "employee",
+    "employees",
+    "mailbox",
+    "mailboxes",
+    "victim",
+    "victims",
+    "mp",
+    "mps",
+    "peer",
+    "peers",
+    "officer",
+    "officers",
+    "worker",
+    "workers",
+    "resident",
+    "residents",
+    "councillor",
+    "councillors",
+    "administrators",
 ];
 
 /// What stands before a number that counts nothing.
 const NUMBERED: [&str; 9] = [
-    "update", "statement", "step", "phase", "day", "level", "section", "number", "part",
+    "update",
+    "statement",
+    "step",
+    "phase",
+    "day",
+    "level",
+    "section",
+    "number",
+    "part",
 ];
 
 /// How far behind a number its group may stand.
@@ -24,13 +59,38 @@ const REACH: usize = 3;
 
 /// Phrases that say who did it.
 const BLAME: [&str; 33] = [
-    "state actor", "state actors", "nation state", "nation states", "state sponsored",
-    "state backed", "hostile state", "hostile states", "hostile actor", "hostile actors",
-    "foreign state", "foreign power", "foreign government", "foreign intelligence",
-    "intelligence service", "intelligence services", "secret service", "organised crime",
-    "organized crime", "ransomware gang", "ransomware group", "hacker group", "hacking group",
-    "criminal group", "criminal gang", "attributed to", "responsible for this attack",
-    "behind this attack", "behind the attack", "insider", "disgruntled", "terrorists",
+    "state actor",
+    "state actors",
+    "nation state",
+    "nation states",
+    "state sponsored",
+    "state backed",
+    "hostile state",
+    "hostile states",
+    "hostile actor",
+    "hostile actors",
+    "foreign state",
+    "foreign power",
+    "foreign government",
+    "foreign intelligence",
+    "intelligence service",
+    "intelligence services",
+    "secret service",
+    "organised crime",
+    "organized crime",
+    "ransomware gang",
+    "ransomware group",
+    "hacker group",
+    "hacking group",
+    "criminal group",
+    "criminal gang",
+    "attributed to",
+    "responsible for this attack",
+    "behind this attack",
+    "behind the attack",
+    "insider",
+    "disgruntled",
+    "terrorists",
     "hacktivists",
 ];
 
@@ -49,16 +109,16 @@ turkish|turkmenistan|uganda|ukraine|ukrainian|emirates|emirati|uruguay|uzbekista
 zimbabwe|united states|american|americans|kremlin|beijing|moscow|tehran|pyongyang";
 
 /// Countries whose names are words too.
-const CAPITAL: &str = "China|Turkey|Chad|Jordan|Georgia|Georgian|Guinea|Mali|Niger|Polish|Swiss|French|Greek|Irish";
+const CAPITAL: &str =
+    "China|Turkey|Chad|Jordan|Georgia|Georgian|Guinea|Mali|Niger|Polish|Swiss|French|Greek|Irish";
 
 pub(super) fn small_counts(text: &Words<'_>) -> Vec<usize> {
     let words = &text.words;
     let mut found = Vec::new();
     for (nth, word) in words.iter().enumerate() {
         let before = nth.checked_sub(1).and_then(|before| words.get(before));
-        let counts_nothing = before.is_some_and(|before| {
-            !before.ends && NUMBERED.contains(&before.folded.as_str())
-        });
+        let counts_nothing =
+            before.is_some_and(|before| !before.ends && NUMBERED.contains(&before.folded.as_str()));
         if !FEW.contains(&word.folded.as_str()) || counts_nothing || word.ends {
             continue;
         }
@@ -87,9 +147,10 @@ pub(super) fn attributions(text: &Words<'_>, own: &[String]) -> Vec<usize> {
         let is_country =
             CAPITAL.split('|').any(|one| one == word.raw) && !own.contains(&word.folded);
         // APT28 and its like.
-        let is_group = word.folded.strip_prefix("apt").is_some_and(|number| {
-            !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit())
-        });
+        let is_group = word
+            .folded
+            .strip_prefix("apt")
+            .is_some_and(|number| !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()));
         if is_country || is_group {
             found.push(word.at);
         }

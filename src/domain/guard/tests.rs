@@ -69,7 +69,7 @@ fn a_name_is_found_however_it_is_written_and_its_place_is_told() {
         "Vincent Gogh",
         "Will May was here",
         "Lukasz Zolc",
-        "Аmina Сlarke", // Cyrillic capitals
+        "Аmina Сlarke",      // Cyrillic capitals
         "Ａｍｉｎａ Clarke", // full width
         "Ask Ms Clarke.",
         "(Amina Clarke)",
@@ -167,7 +167,9 @@ fn the_organisation_names_hosts_countries_and_phrases() {
     ] {
         let found = with(text, &rules);
         assert!(
-            found.iter().any(|line| line.starts_with(expected.in_words())),
+            found
+                .iter()
+                .any(|line| line.starts_with(expected.in_words())),
             "{text}: {found:?}"
         );
     }

@@ -34,15 +34,38 @@ pub(super) struct Words<'a> {
 fn is_around(c: char) -> bool {
     matches!(
         c,
-        '"' | '\'' | '(' | ')' | '[' | ']' | '{' | '}' | '<' | '>' | ',' | ';' | ':' | '.' | '!' | '?' | '*' | '_' | '~' | '`' | '|'
-            | '\u{2018}'..='\u{201F}' | '\u{2026}' | '\u{AB}' | '\u{BB}' | '\u{2013}' | '\u{2014}'
+        '"' | '\''
+            | '('
+            | ')'
+            | '['
+            | ']'
+            | '{'
+            | '}'
+            | '<'
+            | '>'
+            | ','
+            | ';'
+            | ':'
+            | '.'
+            | '!'
+            | '?'
+            | '*'
+            | '_'
+            | '~'
+            | '`'
+            | '|'
+            | '\u{2018}'
+            ..='\u{201F}' | '\u{2026}' | '\u{AB}' | '\u{BB}' | '\u{2013}' | '\u{2014}'
     )
 }
 
 /// Marks that stand inside a name: O'Neill, Smith-Jones.
 pub(super) fn is_inside(c: char) -> bool {
     matches!(c, '\'' | '-' | '`')
-        || matches!(c, '\u{2018}' | '\u{2019}' | '\u{02BC}' | '\u{00B4}' | '\u{2010}' | '\u{2011}')
+        || matches!(
+            c,
+            '\u{2018}' | '\u{2019}' | '\u{02BC}' | '\u{00B4}' | '\u{2010}' | '\u{2011}'
+        )
 }
 
 fn is_stop(c: char) -> bool {
@@ -108,9 +131,7 @@ fn tokens(text: &str) -> Vec<Token<'_>> {
 
 fn words(text: &str) -> Vec<Word<'_>> {
     runs(text, |c| {
-        !(c.is_alphanumeric()
-            || is_inside(c)
-            || unicode_normalization::char::is_combining_mark(c))
+        !(c.is_alphanumeric() || is_inside(c) || unicode_normalization::char::is_combining_mark(c))
     })
     .into_iter()
     .filter_map(|(at, run, rest)| {

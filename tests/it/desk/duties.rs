@@ -18,14 +18,19 @@ async fn a_partner_agrees_to_one_wording_and_an_edit_voids_it() {
         reference: None,
         wording: None,
     };
-    let ncsc = partner::add(desk.app(), desk.incident, &new, WRITER).await.unwrap();
-    let no = declined(partner::clear(desk.app(), ncsc.id, "their press office", None, WRITER).await);
+    let ncsc = partner::add(desk.app(), desk.incident, &new, WRITER)
+        .await
+        .unwrap();
+    let no =
+        declined(partner::clear(desk.app(), ncsc.id, "their press office", None, WRITER).await);
     assert!(no.contains("no wording"), "{no}");
     let edit = PartnerEdit {
         wording: Some("The National Cyber Security Centre helps us."),
         reference: Some("NCSC-1"),
     };
-    partner::edit(desk.app(), ncsc.id, &edit, WRITER).await.unwrap();
+    partner::edit(desk.app(), ncsc.id, &edit, WRITER)
+        .await
+        .unwrap();
     let cleared = partner::clear(desk.app(), ncsc.id, "their press office", None, WRITER)
         .await
         .unwrap();
@@ -34,14 +39,20 @@ async fn a_partner_agrees_to_one_wording_and_an_edit_voids_it() {
         reference: Some("NCSC-2"),
         ..PartnerEdit::default()
     };
-    let same = partner::edit(desk.app(), ncsc.id, &edit, WRITER).await.unwrap();
+    let same = partner::edit(desk.app(), ncsc.id, &edit, WRITER)
+        .await
+        .unwrap();
     assert!(same.cleared_at.is_some(), "the wording is the same");
     let edit = PartnerEdit {
         wording: Some("The NCSC leads."),
         ..PartnerEdit::default()
     };
-    partner::edit(desk.app(), ncsc.id, &edit, WRITER).await.unwrap();
-    let listed = partner::list(desk.app(), desk.incident, READER).await.unwrap();
+    partner::edit(desk.app(), ncsc.id, &edit, WRITER)
+        .await
+        .unwrap();
+    let listed = partner::list(desk.app(), desk.incident, READER)
+        .await
+        .unwrap();
     assert_eq!((listed[0].cleared_at, listed[0].version), (None, 3));
 }
 
@@ -51,8 +62,13 @@ async fn a_clock_runs_from_being_aware_warns_and_rings_until_it_is_decided() {
     let aware = desk.bell.now();
     let no = declined(clock::aware(desk.app(), desk.incident, desk.hours(1), GUARD).await);
     assert!(no.contains("after now"), "{no}");
-    let clocks = clock::aware(desk.app(), desk.incident, aware, GUARD).await.unwrap();
-    let left: Vec<_> = clocks.iter().map(|one| (one.clock.duty, one.minutes_left)).collect();
+    let clocks = clock::aware(desk.app(), desk.incident, aware, GUARD)
+        .await
+        .unwrap();
+    let left: Vec<_> = clocks
+        .iter()
+        .map(|one| (one.clock.duty, one.minutes_left))
+        .collect();
     assert_eq!(
         left,
         [
@@ -72,47 +88,85 @@ async fn a_clock_runs_from_being_aware_warns_and_rings_until_it_is_decided() {
     assert_eq!(to_security().await, 1);
     desk.bell.advance(TimeDelta::hours(13));
     desk.pass().await;
-    assert!(desk.alarms().await.contains(&"duty.INC-2603-1.nis2_warning".to_owned()));
+    assert!(
+        desk.alarms()
+            .await
+            .contains(&"duty.INC-2603-1.nis2_warning".to_owned())
+    );
 
     let late = Decision::Reported {
         at: None,
         reference: Some("C-1"),
         reason: None,
     };
-    let no = declined(clock::decide(desk.app(), desk.incident, Duty::Nis2Warning, &late, GUARD).await);
+    let no =
+        declined(clock::decide(desk.app(), desk.incident, Duty::Nis2Warning, &late, GUARD).await);
     assert!(no.contains("give the reason"), "{no}");
     let late = Decision::Reported {
         at: None,
         reference: Some("C-1"),
         reason: Some("the portal was down"),
     };
-    clock::decide(desk.app(), desk.incident, Duty::Nis2Warning, &late, GUARD).await.unwrap();
+    clock::decide(desk.app(), desk.incident, Duty::Nis2Warning, &late, GUARD)
+        .await
+        .unwrap();
     desk.pass().await;
-    assert!(!desk.alarms().await.iter().any(|name| name.starts_with("duty.")));
+    assert!(
+        !desk
+            .alarms()
+            .await
+            .iter()
+            .any(|name| name.starts_with("duty."))
+    );
 
     let not = |deputy| Decision::NotReported {
         reason: "no personal data",
         deputy,
     };
     for nobody in [GUARD, "stranger"] {
-        let no = declined(clock::decide(desk.app(), desk.incident, Duty::UkGdpr, &not(nobody), GUARD).await);
+        let no = declined(
+            clock::decide(desk.app(), desk.incident, Duty::UkGdpr, &not(nobody), GUARD).await,
+        );
         assert!(no.contains("name a deputy"), "{no}");
     }
-    let clocks = clock::decide(desk.app(), desk.incident, Duty::UkGdpr, &not(LEAD), GUARD).await.unwrap();
+    let clocks = clock::decide(desk.app(), desk.incident, Duty::UkGdpr, &not(LEAD), GUARD)
+        .await
+        .unwrap();
     assert_eq!(clocks[0].minutes_left, None);
     let sent = Decision::Reported {
         at: None,
         reference: None,
         reason: None,
     };
-    let clocks = clock::decide(desk.app(), desk.incident, Duty::Nis2Notification, &sent, GUARD).await.unwrap();
-    assert!(clocks[3].clock.due_at.is_some(), "the final report's clock has started");
+    let clocks = clock::decide(
+        desk.app(),
+        desk.incident,
+        Duty::Nis2Notification,
+        &sent,
+        GUARD,
+    )
+    .await
+    .unwrap();
+    assert!(
+        clocks[3].clock.due_at.is_some(),
+        "the final report's clock has started"
+    );
 
-    let log = incident::log(desk.app(), desk.incident, READER).await.unwrap();
+    let log = incident::log(desk.app(), desk.incident, READER)
+        .await
+        .unwrap();
     let acts: Vec<_> = log.entries.iter().map(|entry| entry.act.as_str()).collect();
-    for act in ["incident.opened", "incident.aware", "duty.reported", "duty.not_reported", "desk.refused"] {
+    for act in [
+        "incident.opened",
+        "incident.aware",
+        "duty.reported",
+        "duty.not_reported",
+        "desk.refused",
+    ] {
         assert!(acts.contains(&act), "{act}: {acts:?}");
     }
-    let log = incident::log(desk.app(), desk.incident, WRITER).await.unwrap();
+    let log = incident::log(desk.app(), desk.incident, WRITER)
+        .await
+        .unwrap();
     assert_eq!(log.clocks, [], "the clocks are not for everybody");
 }

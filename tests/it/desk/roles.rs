@@ -27,10 +27,12 @@ async fn act(desk: &Desk, act: Act, by: &str) -> anyhow::Result<()> {
     let (app, about, id) = (desk.app(), desk.incident, StatementId(1));
     match act {
         Act::IncidentOpen => incident::open(app, "Another", None, by).await.map(drop),
-        Act::IncidentMove => {
-            incident::move_to(app, about, IncidentState::Contained, None, by).await.map(drop)
-        }
-        Act::IncidentPromise => incident::promise(app, about, desk.hours(3), by).await.map(drop),
+        Act::IncidentMove => incident::move_to(app, about, IncidentState::Contained, None, by)
+            .await
+            .map(drop),
+        Act::IncidentPromise => incident::promise(app, about, desk.hours(3), by)
+            .await
+            .map(drop),
         Act::IncidentRead => incident::log(app, about, by).await.map(drop),
         Act::PartnerNote => {
             let new = PartnerDraft {
@@ -39,18 +41,25 @@ async fn act(desk: &Desk, act: Act, by: &str) -> anyhow::Result<()> {
                 reference: None,
                 wording: None,
             };
-            partner::clear(app, PartnerId(99), "them", None, by).await.map(drop).or_else(known)?;
+            partner::clear(app, PartnerId(99), "them", None, by)
+                .await
+                .map(drop)
+                .or_else(known)?;
             partner::add(app, about, &new, by).await.map(drop)
         }
         Act::PartnerRead => partner::list(app, about, by).await.map(drop),
-        Act::ClockStart => clock::aware(app, about, desk.bell.now(), by).await.map(drop),
+        Act::ClockStart => clock::aware(app, about, desk.bell.now(), by)
+            .await
+            .map(drop),
         Act::ClockRead => clock::show(app, None, by).await.map(drop),
         Act::ClockDecide => {
             let decision = Decision::NotReported {
                 reason: "no risk",
                 deputy: APPROVER,
             };
-            clock::decide(app, about, Duty::UkGdpr, &decision, by).await.map(drop)
+            clock::decide(app, about, Duty::UkGdpr, &decision, by)
+                .await
+                .map(drop)
         }
         Act::StatementDraft => {
             let text = Body::Text(TEXT);
@@ -74,7 +83,9 @@ async fn act(desk: &Desk, act: Act, by: &str) -> anyhow::Result<()> {
         Act::StatementSendBack => statement::send_back(app, id, "no", by).await.map(drop),
         Act::StatementOverride => statement::override_guard(app, id, "so", by).await.map(drop),
         Act::StatementPublish => statement::publish(app, id, by).await.map(drop),
-        Act::StatementSchedule => statement::schedule(app, id, desk.hours(1), by).await.map(drop),
+        Act::StatementSchedule => statement::schedule(app, id, desk.hours(1), by)
+            .await
+            .map(drop),
         Act::StatementCancel => statement::cancel(app, id, by).await.map(drop),
     }
 }
@@ -108,7 +119,9 @@ async fn every_act_as_every_role_is_done_or_declined_as_the_table_says() {
     }
     let refused = desk
         .bell
-        .count("SELECT COUNT(*) FROM ledger WHERE act = 'desk.refused' AND detail LIKE '%sorry, to %'")
+        .count(
+            "SELECT COUNT(*) FROM ledger WHERE act = 'desk.refused' AND detail LIKE '%sorry, to %'",
+        )
         .await;
     assert_eq!(refused, declined);
 }
@@ -124,9 +137,8 @@ fn the_table_keeps_people_apart() {
         );
         assert_eq!(roles.contains(&Role::Compliance), reads, "{act:?}");
     }
-    let overlap = |one: Act, other: Act| {
-        one.roles().iter().any(|role| other.roles().contains(role))
-    };
+    let overlap =
+        |one: Act, other: Act| one.roles().iter().any(|role| other.roles().contains(role));
     assert!(!overlap(Act::StatementDraft, Act::StatementApprove));
     assert!(!overlap(Act::StatementPublish, Act::StatementApprove));
     assert!(!Act::ClockRead.roles().contains(&Role::Communications));
