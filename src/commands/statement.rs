@@ -153,6 +153,7 @@ fn previewed(preview: &Preview) -> anyhow::Result<Said> {
             .iter()
             .map(|question| format!("open: {}", question.in_words())),
     );
+    lines.extend(preview.uncleared.iter().cloned());
     lines.extend(preview.gaps.iter().map(|gap| format!("gap: [{gap}]")));
     for post in &preview.posts {
         lines.push(format!(
@@ -164,6 +165,7 @@ fn previewed(preview: &Preview) -> anyhow::Result<Said> {
     lines.push(format!("hash {}", preview.hash));
     let in_the_way = !preview.unanswered.is_empty()
         || !preview.gaps.is_empty()
+        || !preview.uncleared.is_empty()
         || !preview.findings.is_empty() && preview.statement.overridden.is_none();
     Ok(Said::words(lines.join("\n"), serde_json::to_value(preview)?).look_if(in_the_way))
 }

@@ -41,6 +41,8 @@ const DUTIES: &[(&str, Duty)] = &[
     (Duty::UkGdpr.word(), Duty::UkGdpr),
     (Duty::EuGdpr.word(), Duty::EuGdpr),
     (Duty::Pecr.word(), Duty::Pecr),
+    (Duty::UkNisWarning.word(), Duty::UkNisWarning),
+    (Duty::UkNisNotification.word(), Duty::UkNisNotification),
     (Duty::Nis2Warning.word(), Duty::Nis2Warning),
     (Duty::Nis2Notification.word(), Duty::Nis2Notification),
     (Duty::Nis2Final.word(), Duty::Nis2Final),

@@ -5,8 +5,9 @@ use super::incident::{load, thing};
 use super::roles::{Act, Declined, declined, may};
 use super::statement::reason;
 use crate::app::App;
+use crate::domain::guard::holds;
 use crate::domain::{IncidentId, Moment, PartnerId};
-use crate::store::{Partner, PartnerDraft};
+use crate::store::{Partner, PartnerDraft, Tx};
 
 /// Another reference or wording; what is none stays.
 #[derive(Clone, Copy, Debug, Default)]
@@ -124,6 +125,35 @@ async fn find(app: &App, id: PartnerId) -> anyhow::Result<Partner> {
         ))
         .into()
     })
+}
+
+/// The partners that a text names in words that they have not agreed to: what is wrong with each.
+pub(super) async fn uncleared(
+    tx: &mut Tx,
+    id: IncidentId,
+    text: &str,
+) -> anyhow::Result<Vec<String>> {
+    let flat = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let text = flat(text);
+    Ok(tx
+        .partners(id)
+        .await?
+        .into_iter()
+        .filter(|partner| {
+            let wording = partner.wording.as_deref().map(flat);
+            let is_named = holds(&text, &partner.name)
+                || wording.as_deref().is_some_and(|words| text.contains(words));
+            let has_agreed = partner.cleared_at.is_some()
+                && wording.as_deref().is_some_and(|words| text.contains(words));
+            is_named && !has_agreed
+        })
+        .map(|partner| {
+            format!(
+                "partner {} ({}) is named in words that they have not agreed to",
+                partner.id, partner.name
+            )
+        })
+        .collect())
 }
 
 /// The partners of an incident.

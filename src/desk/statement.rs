@@ -8,7 +8,7 @@ mod release;
 
 use super::roles::{Act, Declined, declined, may};
 use super::wording::{self, Facts};
-use super::{guard, nudges};
+use super::{guard, nudges, partner};
 use crate::app::App;
 use crate::domain::fill::{gaps, tidy};
 use crate::domain::guard::Finding;
@@ -73,6 +73,8 @@ pub struct Preview {
     pub unanswered: Vec<Question>,
     /// Gaps of a template that nobody has filled.
     pub gaps: Vec<String>,
+    /// Partners that it names in words that they have not agreed to.
+    pub uncleared: Vec<String>,
     /// Where it is posted, once it is out.
     pub posts: Vec<StatementPost>,
     /// What stands above its posts, if a later one put it right or took it back.
@@ -294,7 +296,12 @@ async fn look(app: &App, statement: Statement, facts: &Facts) -> anyhow::Result<
         ),
         StatementKind::Correction | StatementKind::Withdrawal => Vec::new(),
     };
+    let uncleared = {
+        let mut tx = app.store.read().await?;
+        partner::uncleared(&mut tx, statement.incident, &wording.text).await?
+    };
     Ok(Preview {
+        uncleared,
         hash: wording.hash(),
         gaps: gaps(&wording.text).into_iter().map(str::to_owned).collect(),
         unanswered: open,
@@ -360,6 +367,12 @@ fn unfinished(preview: &Preview) -> Option<String> {
         return Some(format!(
             "gaps of the template are left: [{}]; fill them first",
             preview.gaps.join("], [")
+        ));
+    }
+    if !preview.uncleared.is_empty() {
+        return Some(format!(
+            "{}; use the wording that they cleared, or have it cleared: bell incident partner clear",
+            preview.uncleared.join("; ")
         ));
     }
     if preview.unanswered.is_empty() {

@@ -18,6 +18,10 @@ pub enum Duty {
     EuGdpr,
     /// The ICO, by a communications provider.
     Pecr,
+    /// The regulator and the NCSC at once, by a bill that is no law yet: off unless the config names it.
+    UkNisWarning,
+    /// The full notification by that bill.
+    UkNisNotification,
     /// Early warning of a significant incident.
     Nis2Warning,
     /// Notification of it.
@@ -28,10 +32,12 @@ pub enum Duty {
 
 impl Duty {
     /// All of them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 8] = [
         Self::UkGdpr,
         Self::EuGdpr,
         Self::Pecr,
+        Self::UkNisWarning,
+        Self::UkNisNotification,
         Self::Nis2Warning,
         Self::Nis2Notification,
         Self::Nis2Final,
@@ -43,6 +49,8 @@ impl Duty {
             Self::UkGdpr => "uk_gdpr",
             Self::EuGdpr => "eu_gdpr",
             Self::Pecr => "pecr",
+            Self::UkNisWarning => "uk_nis_warning",
+            Self::UkNisNotification => "uk_nis_notification",
             Self::Nis2Warning => "nis2_warning",
             Self::Nis2Notification => "nis2_notification",
             Self::Nis2Final => "nis2_final",
@@ -66,6 +74,12 @@ impl Duty {
             Self::Pecr => {
                 "tell the ICO as a communications provider (PECR): 72 hours from being aware"
             }
+            Self::UkNisWarning => {
+                "tell the regulator and the NCSC at once (Cyber Security and Resilience Bill): 24 hours from being aware"
+            }
+            Self::UkNisNotification => {
+                "tell the regulator and the NCSC in full (Cyber Security and Resilience Bill): 72 hours from being aware"
+            }
             Self::Nis2Warning => "NIS2 early warning (article 23): 24 hours from being aware",
             Self::Nis2Notification => "NIS2 notification (article 23): 72 hours from being aware",
             Self::Nis2Final => {
@@ -79,10 +93,12 @@ impl Duty {
     /// clock has not started.
     pub fn due(self, aware_at: Moment, notified_at: Option<Moment>, zone: Tz) -> Option<Moment> {
         match self {
-            Self::UkGdpr | Self::EuGdpr | Self::Pecr | Self::Nis2Notification => {
-                Some(aware_at.plus(TimeDelta::hours(72)))
-            }
-            Self::Nis2Warning => Some(aware_at.plus(TimeDelta::hours(24))),
+            Self::UkGdpr
+            | Self::EuGdpr
+            | Self::Pecr
+            | Self::UkNisNotification
+            | Self::Nis2Notification => Some(aware_at.plus(TimeDelta::hours(72))),
+            Self::UkNisWarning | Self::Nis2Warning => Some(aware_at.plus(TimeDelta::hours(24))),
             Self::Nis2Final => {
                 let local = local_at(zone, notified_at?);
                 let later = local.checked_add_months(Months::new(1))?;

@@ -162,5 +162,11 @@ pub fn findings(text: &str, known: &Known, rules: &Rules<'_>) -> Vec<Finding> {
     found.into_iter().collect()
 }
 
+/// Whether `text` holds `phrase`, as the hold list is read: without case, accents and hyphens.
+pub fn holds(text: &str, phrase: &str) -> bool {
+    let words = Words::of(text);
+    !phrases::held(&words, &[phrase.to_owned()]).is_empty()
+}
+
 #[cfg(test)]
 mod tests;

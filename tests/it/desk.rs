@@ -4,6 +4,7 @@ mod duties;
 mod office;
 mod release;
 mod roles;
+mod words;
 
 use chrono::TimeDelta;
 use division_bell::app::App;

@@ -6,6 +6,7 @@ use super::about::event_of;
 use super::{begin, find, load, no, reason, writers};
 use crate::app::App;
 use crate::desk::guard;
+use crate::desk::partner;
 use crate::desk::roles::Act;
 use crate::desk::wording::{self, Facts};
 use crate::domain::statement::{self, StatementEvent, StatementState, is_among};
@@ -101,6 +102,13 @@ pub(in crate::desk) async fn put_out(
     if !wording::still_promises(app, statement, &approval.wording.text, &facts) {
         let text = "the next update that it promises has passed or was changed since it was approved; please have it approved anew";
         return Ok(Err(text.to_owned()));
+    }
+    let uncleared = partner::uncleared(&mut tx, statement.incident, &approval.wording.text).await?;
+    if !uncleared.is_empty() {
+        return Ok(Err(format!(
+            "{}; have it cleared first",
+            uncleared.join("; ")
+        )));
     }
     if let Some(about) = statement.about {
         let old = load(&mut tx, about).await?;

@@ -57,6 +57,49 @@ async fn a_partner_agrees_to_one_wording_and_an_edit_voids_it() {
 }
 
 #[tokio::test]
+async fn a_text_names_a_partner_in_the_words_that_they_agreed_to_or_not_at_all() {
+    let desk = Desk::new().await;
+    let words = "The National Cyber Security Centre helps us.";
+    let new = PartnerDraft {
+        name: "NCSC",
+        contact: "incident management",
+        reference: None,
+        wording: Some(words),
+    };
+    let ncsc = partner::add(desk.app(), desk.incident, &new, WRITER)
+        .await
+        .unwrap();
+    let own = desk.draft(&format!("{TEXT} The NCSC leads.")).await;
+    let theirs = desk.draft(&format!("{TEXT} {words}")).await;
+    for id in [own, theirs] {
+        let no = declined(statement::approve(desk.app(), id, None, APPROVER).await);
+        assert!(no.contains("(NCSC) is named in words"), "{no}");
+    }
+    partner::clear(desk.app(), ncsc.id, "their press office", None, WRITER)
+        .await
+        .unwrap();
+    declined(statement::approve(desk.app(), own, None, APPROVER).await);
+    statement::approve(desk.app(), theirs, None, APPROVER)
+        .await
+        .unwrap();
+    // Another wording in between: what was approved is theirs no more.
+    let edit = PartnerEdit {
+        wording: Some("The National Cyber Security Centre helps us. A lot."),
+        ..PartnerEdit::default()
+    };
+    partner::edit(desk.app(), ncsc.id, &edit, WRITER)
+        .await
+        .unwrap();
+    let shown = statement::preview(desk.app(), theirs, READER)
+        .await
+        .unwrap();
+    assert_eq!(
+        shown.uncleared, [""; 0],
+        "it does not name them by that name"
+    );
+}
+
+#[tokio::test]
 async fn a_clock_runs_from_being_aware_warns_and_rings_until_it_is_decided() {
     let desk = Desk::with("\n[communications]\nduties = [\"uk_gdpr\", \"nis2_warning\", \"nis2_notification\", \"nis2_final\"]\n").await;
     let aware = desk.bell.now();
