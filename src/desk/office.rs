@@ -13,7 +13,7 @@ use crate::domain::duty::Mark;
 use crate::domain::incident::{IncidentState, PromiseState, outstanding, promise_state};
 use crate::domain::stated::{Counts, by_name, steps_past};
 use crate::domain::statement::{Figure, StatementKind, StatementState, idle_spans};
-use crate::store::Statement;
+use crate::store::{Statement, StoreError};
 
 /// Who acts when nobody does.
 const BELL: &str = "bell";
@@ -86,19 +86,31 @@ async fn due_statements(app: &App, passed: &mut Passed) -> anyhow::Result<()> {
         let Some(statement) = app.store.read().await?.statement(id).await? else {
             continue;
         };
-        // Cancelled, or put out by another instance, a moment ago.
         if statement.state != StatementState::Scheduled {
             continue;
         }
-        match put_out(app, &statement, BELL).await? {
-            Ok(()) => passed.published += 1,
-            Err(why) => {
-                hold(app, &statement, &why, passed).await?;
-                passed.held += 1;
+        let done = match put_out(app, &statement, BELL).await {
+            Ok(Ok(())) => {
+                passed.published += 1;
+                Ok(())
             }
+            Ok(Err(why)) => hold(app, &statement, &why, passed).await,
+            Err(error) => Err(error),
+        };
+        match done {
+            // Cancelled, or put out by another instance, at the last moment.
+            Err(error) if is_lost(&error) => {}
+            other => other?,
         }
     }
     Ok(())
+}
+
+fn is_lost(error: &anyhow::Error) -> bool {
+    matches!(
+        error.downcast_ref::<StoreError>(),
+        Some(StoreError::Lost { .. })
+    )
 }
 
 /// Its time came, and something stands in the way: people decide.
@@ -114,6 +126,7 @@ async fn hold(
     tx.unschedule_statement(id, "statement.held", Some(why), BELL, now)
         .await?;
     tx.commit().await?;
+    passed.held += 1;
     let text = format!("the time of statement {id} came, and it was not published: {why}");
     let key = format!("held:{id}:{}", now.micros());
     nudge(

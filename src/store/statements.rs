@@ -456,7 +456,7 @@ impl Tx {
             .await
     }
 
-    /// Puts an approved one out, marks the one that it is about, and promises on what its incident promises: all or nothing.
+    /// Puts an approved one out as long as it is where it was a moment ago: what was taken off the clock meanwhile stays in. Marks the one that it is about, and promises on what its incident promises: all or nothing.
     pub async fn publish_statement(
         &mut self,
         statement: &Statement,
@@ -468,8 +468,8 @@ impl Tx {
         let id = statement.id;
         let changed = on!(self, db => sqlx::query(
             "UPDATE statements SET state = 'published', published_at = $3, published_by = $4, touched_at = $3
-             WHERE id = $1 AND approved_hash = $2 AND state IN ('approved', 'scheduled')",
-        ).bind(id.0).bind(hash).bind(now.micros()).bind(by).execute(db).await.map(|done| done.rows_affected()))?;
+             WHERE id = $1 AND approved_hash = $2 AND state = $5 AND state IN ('approved', 'scheduled')",
+        ).bind(id.0).bind(hash).bind(now.micros()).bind(by).bind(statement.state.word()).execute(db).await.map(|done| done.rows_affected()))?;
         expect_one(changed, "statements", id.0)?;
         for channel in &statement.channels {
             on!(self, db => sqlx::query("INSERT INTO statement_posts (statement_id, channel, state) VALUES ($1, $2, 'intended') ON CONFLICT DO NOTHING")
