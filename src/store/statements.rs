@@ -456,7 +456,8 @@ impl Tx {
             .await
     }
 
-    /// Puts an approved one out as long as it is where it was a moment ago: what was taken off the clock meanwhile stays in. Marks the one that it is about, and promises on what its incident promises: all or nothing.
+    /// Puts an approved one out as long as it is where it was a moment ago: what was taken off the clock meanwhile stays in.
+    /// Marks the one that it is about, and promises on what its incident promises: all or nothing.
     pub async fn publish_statement(
         &mut self,
         statement: &Statement,

@@ -249,6 +249,14 @@ async fn a_scheduled_statement_is_due_at_its_time_and_published_as_it_was_approv
         let other = publish(&mut tx, &scheduled, "another hash").await;
         assert!(matches!(other, Err(StoreError::Lost { .. })), "{other:?}");
         drop(tx);
+        // Taken off the clock at the last moment.
+        let mut tx = bed.tx().await;
+        tx.unschedule_statement(one.id, "statement.unscheduled", None, "ann", at(4))
+            .await
+            .unwrap();
+        let late = publish(&mut tx, &scheduled, &hash).await;
+        assert!(matches!(late, Err(StoreError::Lost { .. })), "{late:?}");
+        drop(tx);
         let mut tx = bed.tx().await;
         publish(&mut tx, &scheduled, &hash).await.unwrap();
         tx.commit().await.unwrap();
