@@ -126,7 +126,8 @@ fn check(template: &str, text: &str, constants: &Constants) -> Vec<(u8, String)>
                 .map(|one| (3, format!("it leaves open {}", one.in_words()))),
         );
     }
-    let lines = measure::prose(&filled);
+    // A letter's last paragraph is its signature, which is not measured; a statement's own is.
+    let lines = measure::prose(&format!("{filled}\n\n-"));
     let hardest = match is_for_staff(template) {
         true => lint::STAFF_GRADE,
         false => PUBLIC_GRADE,

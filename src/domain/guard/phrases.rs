@@ -55,7 +55,7 @@ const NUMBERED: [&str; 9] = [
 ];
 
 /// How far behind a number its group may stand.
-const REACH: usize = 3;
+const REACH: usize = 4;
 
 /// Phrases that say who did it.
 const BLAME: [&str; 33] = [

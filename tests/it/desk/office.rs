@@ -120,7 +120,7 @@ async fn a_published_figure_that_the_ledger_moves_past_has_a_correction_drafted_
         shown
             .wording
             .text
-            .contains("We said: none people told so far. Now it is: at least 10."),
+            .contains("We said: none people told so far. Now it is: at least 20."),
         "{}",
         shown.wording.text
     );
