@@ -9,6 +9,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::app::{App, Shared};
+use crate::desk;
 use crate::domain::Moment;
 use crate::schedule::Schedule;
 use crate::steps::{self, deliver::Stopping};
@@ -264,6 +265,11 @@ pub async fn step(app: &Shared, name: &str, stopping: &Stopping) -> anyhow::Resu
         "inbox" => steps::inbox::receive(app).await?.to_string(),
         "confirm" => steps::confirm::poll(app).await?.to_string(),
         "announce" => steps::announce::announce(app).await?.to_string(),
+        "statements" => {
+            let passed = desk::office::pass(app).await?;
+            let said = steps::statements::post(app).await?;
+            format!("{passed}; {said}")
+        }
         "audit_steps" => steps::audit_steps::audit_steps(app, not_run(app).await?, true)
             .await?
             .to_string(),

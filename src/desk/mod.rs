@@ -1,4 +1,12 @@
 //! What the communications office can do, free of any chat's words.
 
 pub mod access;
+pub mod clock;
+mod guard;
 pub mod incident;
+pub mod nudges;
+pub mod office;
+pub mod partner;
+pub mod roles;
+pub mod statement;
+mod wording;

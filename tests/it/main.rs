@@ -8,6 +8,7 @@ mod badinput;
 mod cli;
 mod containment;
 mod crash;
+mod desk;
 mod discord;
 mod flow;
 mod forced;

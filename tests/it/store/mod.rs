@@ -14,6 +14,7 @@ mod holds;
 mod incidents;
 mod last_rungs;
 mod ledger;
+mod office;
 mod other_ways;
 mod outbox;
 mod people;
@@ -23,6 +24,7 @@ mod rates;
 mod reach;
 mod runs;
 mod self_audit;
+mod statements;
 mod texts;
 mod told;
 
