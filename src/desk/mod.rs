@@ -1,4 +1,6 @@
 //! What the communications office can do, free of any chat's words.
 
 pub mod access;
+pub mod door;
 pub mod incident;
+pub mod progress;

@@ -23,6 +23,7 @@ mod hand_overs;
 mod history;
 mod holds;
 mod incidents;
+mod interactions;
 mod ledger;
 mod open;
 mod other_ways;
