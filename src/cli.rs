@@ -4,17 +4,21 @@ mod access;
 mod case;
 mod contain;
 mod hand_over;
+mod incident;
+mod statement;
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::domain::{CampaignId, DeliveryId, IncidentId, Moment};
+use crate::domain::{CampaignId, DeliveryId, Moment};
 
 pub use access::Access;
 pub use case::Case;
 pub use contain::Contain;
 pub use hand_over::{HandOver, HandOverCommand, HandOverVerdict};
+pub use incident::{Decide, Incident, IncidentState, PartnerCommand};
+pub use statement::{About, Draft, Nudges, Statement};
 
 /// After an attack on passwords: tells each person concerned, and keeps at it until the directory itself proves the reset.
 ///
@@ -136,6 +140,9 @@ pub enum Command {
     /// Incidents: what staff and public are told about
     #[command(subcommand)]
     Incident(Incident),
+    /// Statements: drafted by one operator, approved by another, published, never rewritten
+    #[command(subcommand)]
+    Statement(Statement),
     /// A service is cut or back: what staff are told, on channels that still reach them
     #[command(subcommand)]
     Access(Access),
@@ -420,46 +427,6 @@ pub enum Hold {
         #[arg(long)]
         reason: String,
     },
-}
-
-/// `bell incident …`
-#[derive(Debug, Subcommand)]
-pub enum Incident {
-    /// Open one; its status post goes out with the next `announce`
-    Open {
-        /// What it is about, without names.
-        title: String,
-        /// When you will say more.
-        #[arg(long, value_name = "TIME")]
-        next_update: Option<Moment>,
-    },
-    /// Move it to another state
-    State {
-        /// Its number.
-        id: IncidentId,
-        /// Where it is now.
-        state: IncidentState,
-        /// When you will say more.
-        #[arg(long, value_name = "TIME")]
-        next_update: Option<Moment>,
-    },
-    /// All of them, with their figures
-    Show,
-}
-
-/// The five plain states.
-#[derive(Debug, Clone, Copy, ValueEnum)]
-pub enum IncidentState {
-    /// Something is wrong; the cause is not known.
-    Investigating,
-    /// The cause is known.
-    Identified,
-    /// It does not spread any more.
-    Contained,
-    /// Things work again and are watched.
-    Monitoring,
-    /// It is over.
-    Resolved,
 }
 
 /// `bell report`

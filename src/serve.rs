@@ -11,6 +11,7 @@ use tokio::task::JoinSet;
 
 use crate::app::{App, Shared};
 use crate::bot;
+use crate::desk;
 use crate::domain::Moment;
 use crate::schedule::Schedule;
 use crate::steps::{self, deliver::Stopping};
@@ -267,6 +268,11 @@ pub async fn step(app: &Shared, name: &str, stopping: &Stopping) -> anyhow::Resu
         "inbox" => steps::inbox::receive(app).await?.to_string(),
         "confirm" => steps::confirm::poll(app).await?.to_string(),
         "announce" => steps::announce::announce(app).await?.to_string(),
+        "statements" => {
+            let passed = desk::office::pass(app).await?;
+            let said = steps::statements::post(app).await?;
+            format!("{passed}; {said}")
+        }
         "audit_steps" => steps::audit_steps::audit_steps(app, not_run(app).await?, true)
             .await?
             .to_string(),

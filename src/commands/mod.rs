@@ -14,6 +14,7 @@ mod incident;
 mod people;
 mod reach;
 mod report;
+mod statement;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -29,7 +30,9 @@ use crate::channels::InboxError;
 use crate::cli::{Cli, Command, Intake, Ledger, Messages};
 use crate::clock::Clock;
 use crate::config::{Config, ConfigErrors, EXAMPLE};
+use crate::desk;
 use crate::desk::access::Refused;
+use crate::desk::roles::Declined;
 use crate::domain::campaign::NotCleared;
 use crate::store::StoreError;
 use crate::{demo, logging, serve, steps};
@@ -122,6 +125,7 @@ fn code_of(error: &anyhow::Error) -> u8 {
             || cause.is::<serve::BadSchedules>()
             || cause.is::<Misused>()
             || cause.is::<Refused>()
+            || cause.is::<Declined>()
         {
             return WRONG;
         }
@@ -238,14 +242,24 @@ async fn with_app(cli: &Cli, app: &Shared) -> anyhow::Result<Said> {
         Command::HandOver(options) => hand_over::run(cli, app, options).await,
         Command::Alarms => alarms::run(app).await,
         Command::Incident(command) => incident::run(cli, app, command).await,
+        Command::Statement(command) => statement::run(cli, app, command).await,
         Command::Access(command) => access::run(cli, app, command).await,
         Command::Announce => {
             ensure!(
                 app.status.is_some(),
                 "no channel for status posts is configured; see [discord]"
             );
+            let passed = desk::office::pass(app).await?;
             let announced = steps::announce::announce(app).await?;
-            Ok(Said::both(&announced)?.look_if(!announced.waiting.is_empty()))
+            let said = steps::statements::post(app).await?;
+            let waits =
+                !announced.waiting.is_empty() || !said.waiting.is_empty() || passed.held > 0;
+            let mut json = serde_json::to_value(&announced)?;
+            if let Some(json) = json.as_object_mut() {
+                json.insert("statements".to_owned(), serde_json::to_value(&said)?);
+                json.insert("office".to_owned(), serde_json::to_value(&passed)?);
+            }
+            Ok(Said::words(format!("{announced}\n{said}\n{passed}"), json).look_if(waits))
         }
         Command::Report(options) => report::run(cli, app, options).await,
         Command::Messages(command) => messages(app, command),

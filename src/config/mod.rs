@@ -6,6 +6,7 @@
 
 mod alarm;
 mod bot;
+mod communications;
 mod containment;
 mod directory;
 mod discord;
@@ -47,6 +48,7 @@ use crate::domain::way::Ways;
 
 pub use self::alarm::Alarm;
 pub use self::bot::{Bot, GUEST};
+pub use self::communications::Communications;
 pub use self::containment::Containment;
 pub use self::directory::{Directory, DirectoryFile, DirectoryKind};
 pub use self::discord::Discord;
@@ -108,6 +110,8 @@ pub struct Config {
     pub operators: Vec<Operator>,
     /// How campaigns are named and announced.
     pub campaign: Campaign,
+    /// What the communications office works by.
+    pub communications: Communications,
     /// How the identity provider is asked to force a change, if by us.
     pub hand_over: Option<HandOver>,
     /// How the list for the network team is signed.
@@ -198,6 +202,7 @@ fn config(reader: &Reader<'_>, table: &DeTable<'_>, file: &Path, whole: bool) ->
     let schedule = timetable::schedule(&root, site);
     let operators = organisation::operators(&root);
     let campaign = organisation::campaign(&root);
+    let communications = communications::communications(&root);
     let hand_over = hand_over::hand_over(&root);
     let containment = containment::containment(&root);
     let alarm = alarm::alarm(&root);
@@ -223,6 +228,7 @@ fn config(reader: &Reader<'_>, table: &DeTable<'_>, file: &Path, whole: bool) ->
         schedule: schedule?,
         operators: operators?,
         campaign: campaign?,
+        communications: communications?,
         hand_over: hand_over?,
         containment: containment?,
         alarm: alarm?,

@@ -176,6 +176,19 @@ pub enum Role {
     IncidentLead,
 }
 
+impl Role {
+    /// The word that config, ledger and documents use.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Security => "security",
+            Self::Approver => "approver",
+            Self::Communications => "communications",
+            Self::Compliance => "compliance",
+            Self::IncidentLead => "incident_lead",
+        }
+    }
+}
+
 const ROLES: &[(&str, Role)] = &[
     ("security", Role::Security),
     ("approver", Role::Approver),

@@ -95,6 +95,8 @@ pub struct Schedule {
     pub confirm: CronLine,
     /// Figures → the status post.
     pub announce: CronLine,
+    /// Approved statements whose time has come → posts; and what the office has promised.
+    pub statements: CronLine,
     /// Open cases → whether every due step was taken.
     pub audit_steps: CronLine,
     /// Cases → the compliance report.
@@ -106,7 +108,7 @@ pub struct Schedule {
 
 impl Schedule {
     /// Every step that runs by the clock, by its name, in the order of the flow.
-    pub fn lines(&self) -> [(&'static str, &CronLine); 10] {
+    pub fn lines(&self) -> [(&'static str, &CronLine); 11] {
         [
             ("people", &self.people),
             ("intake", &self.intake),
@@ -116,6 +118,7 @@ impl Schedule {
             ("inbox", &self.inbox),
             ("confirm", &self.confirm),
             ("announce", &self.announce),
+            ("statements", &self.statements),
             ("audit_steps", &self.audit_steps),
             ("report", &self.report),
         ]
@@ -145,6 +148,7 @@ pub(super) fn schedule(root: &Section<'_>, site: Option<Tz>) -> Read<Schedule> {
     let inbox = cron("inbox", "30 */5 * * * *");
     let confirm = cron("confirm", "*/30 * * * * *");
     let announce = cron("announce", "0 0 9 * * Mon-Fri");
+    let statements = cron("statements", "0 * * * * *");
     let audit_steps = cron("audit_steps", "0 45 * * * *");
     let report = cron("report", "0 0 7 * * Mon");
     let drop_folder = own.or("drop_folder", path, own.folder().join("audits"));
@@ -159,6 +163,7 @@ pub(super) fn schedule(root: &Section<'_>, site: Option<Tz>) -> Read<Schedule> {
         inbox: inbox?,
         confirm: confirm?,
         announce: announce?,
+        statements: statements?,
         audit_steps: audit_steps?,
         report: report?,
         drop_folder: drop_folder?,

@@ -53,6 +53,10 @@ ids! {
     TaskId
     /// What staff and public are told about.
     IncidentId
+    /// One text for an audience; readers see its number.
+    StatementId
+    /// Another organisation that an incident is spoken about with.
+    PartnerId
     /// One row of the ledger.
     EntryId
 }

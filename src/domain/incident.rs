@@ -84,6 +84,47 @@ pub fn promises(words: &[Word], as_of: Moment) -> (u64, u64) {
     (due, missed)
 }
 
+/// The earliest promise that nothing has been said since, as far as `now` knows. It is due, and then late, until something
+/// is said: another promise in its place does not take it back.
+pub fn outstanding(words: &[Word]) -> Option<Moment> {
+    words
+        .iter()
+        .filter_map(|word| match word {
+            Word::Promised { at, by } => Some((*at, *by)),
+            Word::Updated { .. } => None,
+        })
+        .filter(|(said, _)| {
+            !words
+                .iter()
+                .any(|word| matches!(word, Word::Updated { at } if said < at))
+        })
+        .map(|(_, by)| by)
+        .min()
+}
+
+/// How a promise stands.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PromiseState {
+    /// There is time.
+    Ahead,
+    /// Its time comes within the reminder's span.
+    Near,
+    /// Its time has come, and nothing was said.
+    Late,
+}
+
+/// How a promise of `by` stands, if it is reminded of `before` its time.
+pub fn promise_state(by: Moment, before: chrono::TimeDelta, now: Moment) -> PromiseState {
+    if by <= now {
+        PromiseState::Late
+    } else if by.minus(before) <= now {
+        PromiseState::Near
+    } else {
+        PromiseState::Ahead
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -108,5 +149,29 @@ mod tests {
         ] {
             assert_eq!(promises(&words, at(as_of)), expected, "{words:?}");
         }
+    }
+
+    #[test]
+    fn a_promise_is_outstanding_until_something_is_said_however_often_it_is_moved() {
+        let at = |hour: i64| Moment::from_micros(hour * 3_600_000_000);
+        let promised = |said, by| Word::Promised {
+            at: at(said),
+            by: at(by),
+        };
+        let updated = |hour| Word::Updated { at: at(hour) };
+        for (words, expected) in [
+            (vec![], None),
+            (vec![promised(1, 5)], Some(5)),
+            (vec![promised(1, 5), promised(4, 9)], Some(5)),
+            (vec![promised(1, 5), updated(6)], None),
+            (vec![promised(1, 5), updated(3), promised(3, 8)], Some(8)),
+        ] {
+            assert_eq!(outstanding(&words), expected.map(at), "{words:?}");
+        }
+        let half = chrono::TimeDelta::minutes(30);
+        assert_eq!(promise_state(at(5), half, at(4)), PromiseState::Ahead);
+        let near = at(5).minus(half);
+        assert_eq!(promise_state(at(5), half, near), PromiseState::Near);
+        assert_eq!(promise_state(at(5), half, at(5)), PromiseState::Late);
     }
 }

@@ -3,10 +3,10 @@
 use super::access::{self, AccessWords};
 use super::access_letter::{self, LetterWords};
 use super::context::Words;
-use super::source::{self, HEADS_UP, STATUS};
+use super::source::{self, HEADS_UP, STATEMENT, STATUS};
 use super::{
     BadFact, BadValue, Constants, DEFAULT_LOCALE, Finding, Messages, PARTS, Personal, RenderError,
-    StatusContext, lint, status, text,
+    StatusContext, lint, statement, status, text,
 };
 use crate::domain::notice::NoticeKind;
 
@@ -96,6 +96,8 @@ impl Messages {
             let [(_, constants), _] = Constants::samples();
             let letter = access_letter::sample(change);
             serde_json::to_value(LetterWords::new(&letter, &constants)).ok()
+        } else if name.starts_with(STATEMENT) {
+            Some(statement::known_words())
         } else {
             Personal::samples(NoticeKind::Weak)
                 .first()
@@ -144,6 +146,7 @@ impl Messages {
         findings.extend(self.check_texts(own));
         findings.extend(self.check_access(own));
         findings.extend(self.check_access_letters(own));
+        findings.extend(self.check_statements(own));
         for (sample, status) in StatusContext::samples() {
             if let Err(error) = self.render_status(&status) {
                 findings.push(Finding {

@@ -24,6 +24,7 @@ mod measure;
 mod preview;
 mod samples;
 mod source;
+mod statement;
 pub mod status;
 #[cfg(test)]
 mod tests;
@@ -38,8 +39,10 @@ pub use context::{BadFact, Personal, Reference, Staff, account_label};
 pub use lint::Finding;
 pub use measure::reading_grade;
 pub use source::DEFAULT_LOCALE;
+pub use statement::STATEMENT_TEMPLATES;
 pub use status::{BadStatus, StatusContext};
 pub use text::FrozenText;
+pub use words::moment as moment_in_words;
 
 use context::Words;
 use source::{LAYOUT, STATUS, Source, Sources};
@@ -81,7 +84,7 @@ pub enum MessagesError {
     },
     /// A file that no message is made of: a slip in its name would leave the built-in text in force.
     #[error(
-        "{0}: no message is made of this file; expected email/KIND/en-REGION/(subject.txt, body.txt, body.html), email/_layout/*.html, sms/(notice, compromised)/en-REGION.txt, chat/(heads_up, access_restricted, access_restored)/en-GB.txt, letter/(access_restricted, access_restored)/en-GB.txt, discord/status.md, each at most 64 kB"
+        "{0}: no message is made of this file; expected email/KIND/en-REGION/(subject.txt, body.txt, body.html), email/_layout/*.html, sms/(notice, compromised)/en-REGION.txt, chat/(heads_up, access_restricted, access_restored)/en-GB.txt, letter/(access_restricted, access_restored)/en-GB.txt, statement/TEMPLATE/en-GB.txt, discord/status.md, each at most 64 kB"
     )]
     Unknown(String),
     /// A locale without one of its files.

@@ -27,6 +27,8 @@ pub(super) const ACCESS_RESTRICTED: &str = "chat/access_restricted/";
 pub(super) const ACCESS_RESTORED: &str = "chat/access_restored/";
 /// Letters to all who are concerned when a service is cut, or back.
 pub(super) const LETTER: &str = "letter/";
+/// What statements are drafted from.
+pub(super) const STATEMENT: &str = "statement/";
 /// A text is at most this long.
 const MOST_BYTES: u64 = 64 * 1024;
 
@@ -52,7 +54,7 @@ impl Sources {
                 file: folder.display().to_string(),
                 source,
             })?;
-            for top in ["email", "sms", "chat", "letter", "discord"] {
+            for top in ["email", "sms", "chat", "letter", "statement", "discord"] {
                 sources.folder(folder, top)?;
             }
         }
@@ -207,6 +209,10 @@ fn known(name: &str) -> bool {
         ] => file.strip_suffix(".txt") == Some(DEFAULT_LOCALE),
         ["letter", "access_restricted" | "access_restored", file] => {
             file.strip_suffix(".txt") == Some(DEFAULT_LOCALE)
+        }
+        ["statement", template, file] => {
+            super::STATEMENT_TEMPLATES.contains(&template)
+                && file.strip_suffix(".txt") == Some(DEFAULT_LOCALE)
         }
         _ => name == STATUS,
     }

@@ -7,7 +7,7 @@ use crate::domain::Moment;
 use crate::domain::finding::Category;
 
 /// "5pm on Friday 4 July". Midnight belongs to the day that it ends, which is how people read a deadline.
-pub(super) fn moment(at: Moment, zone: Tz) -> String {
+pub fn moment(at: Moment, zone: Tz) -> String {
     let local = at.utc().with_timezone(&zone);
     let day = |at: Moment| {
         at.utc()

@@ -21,4 +21,5 @@ pub mod people;
 pub mod plan;
 pub mod reading;
 pub mod report;
+pub mod statements;
 pub mod text;

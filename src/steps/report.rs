@@ -138,6 +138,7 @@ async fn one(
     let exceptions = count(tx, as_of, &mut builder).await?;
     let (incidents, posts) = tx.incidents_as_of(as_of).await?;
     let mut statements = tx.campaigns_as_of(as_of).await?;
+    statements.extend(tx.published_as_of(as_of).await?);
     statements.extend(posts);
     let surroundings = Surroundings {
         deliveries: tx.deliveries_as_of(as_of).await?,

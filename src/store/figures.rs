@@ -3,6 +3,7 @@
 use super::{StoreError, Tx, on};
 use crate::domain::Moment;
 use crate::domain::figures::Figures;
+use crate::domain::finding::Category;
 
 impl Tx {
     /// The counts as they stand now.
@@ -26,5 +27,18 @@ impl Tx {
             overdue: n(row.6),
             not_reached: n(row.7),
         })
+    }
+
+    /// Accounts with a case that is not withdrawn, by category, mildest first.
+    pub async fn accounts_by_category(&mut self) -> Result<[u64; 4], StoreError> {
+        let rows: Vec<(String, i64)> = on!(self, db => sqlx::query_as(
+            "SELECT c.category, COUNT(DISTINCT c.account_id) FROM cases c WHERE COALESCE(c.closed_as, '') <> 'withdrawn'
+                 AND NOT EXISTS (SELECT 1 FROM cases s WHERE s.reopens_id = c.id AND COALESCE(s.closed_as, '') <> 'withdrawn') GROUP BY c.category",
+        ).fetch_all(db).await)?;
+        Ok(Category::ALL.map(|category| {
+            rows.iter()
+                .find(|(word, _)| word == category.word())
+                .map_or(0, |(_, count)| count.unsigned_abs())
+        }))
     }
 }

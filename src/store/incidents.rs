@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::{StoreError, Tx, expect_one, on, strange};
-use crate::domain::incident::IncidentState;
+use crate::domain::incident::{IncidentState, Word};
 use crate::domain::{IncidentId, Moment};
 
 /// What staff and public are told about.
@@ -40,7 +40,7 @@ pub enum PostState {
 }
 
 impl PostState {
-    const fn word(self) -> &'static str {
+    pub(super) const fn word(self) -> &'static str {
         match self {
             Self::Intended => "intended",
             Self::Posted => "posted",
@@ -49,7 +49,7 @@ impl PostState {
         }
     }
 
-    fn from_word(word: &str) -> Option<Self> {
+    pub(super) fn from_word(word: &str) -> Option<Self> {
         [Self::Intended, Self::Posted, Self::InDoubt, Self::Gone]
             .into_iter()
             .find(|state| state.word() == word)
@@ -189,6 +189,68 @@ impl Tx {
             "SELECT id, reference, title, state, opened_at, changed_at, next_update_at FROM incidents ORDER BY id DESC LIMIT 1000",
         ).fetch_all(db).await)?;
         rows.into_iter().map(incident).collect()
+    }
+
+    /// One incident.
+    pub async fn incident(&mut self, id: IncidentId) -> Result<Option<Incident>, StoreError> {
+        let row: Option<IncidentRow> = on!(self, db => sqlx::query_as(
+            "SELECT id, reference, title, state, opened_at, changed_at, next_update_at FROM incidents WHERE id = $1",
+        ).bind(id.0).fetch_optional(db).await)?;
+        row.map(incident).transpose()
+    }
+
+    /// Promises to say more by then. It says nothing new by itself: what was promised before stays promised.
+    pub async fn promise_update(
+        &mut self,
+        id: IncidentId,
+        next_update_at: Moment,
+        by: &str,
+        now: Moment,
+    ) -> Result<(), StoreError> {
+        let changed = on!(self, db => sqlx::query("UPDATE incidents SET next_update_at = $2 WHERE id = $1 AND state <> 'resolved'")
+            .bind(id.0).bind(next_update_at.micros()).execute(db).await.map(|done| done.rows_affected()))?;
+        expect_one(changed, "incidents", id.0)?;
+        self.note(
+            now,
+            by,
+            "incident.promised",
+            Some(&format!("incident:{id}")),
+            promise(Some(next_update_at)).as_deref(),
+        )
+        .await
+    }
+
+    /// What readers of an incident were told by people, and promised: its moves and its statements, not the figures of its
+    /// post, which move by themselves.
+    pub async fn told_of(&mut self, id: IncidentId) -> Result<Vec<Word>, StoreError> {
+        #[derive(serde::Deserialize, Default)]
+        #[serde(default)]
+        struct Said {
+            next_update: Option<i64>,
+        }
+        let rows: Vec<(i64, i64, String, Option<String>)> = on!(self, db => sqlx::query_as(
+            "SELECT id, at, act, detail FROM ledger WHERE thing = $1 AND act LIKE 'incident.%' AND act <> 'incident.aware' ORDER BY id",
+        ).bind(format!("incident:{id}")).fetch_all(db).await)?;
+        let mut words = Vec::new();
+        for (row, at, act, detail) in rows {
+            let at = Moment::from_micros(at);
+            let said: Said = match detail {
+                Some(text) => {
+                    serde_json::from_str(&text).map_err(|_| strange("ledger", "detail", row))?
+                }
+                None => Said::default(),
+            };
+            if act != "incident.opened" && act != "incident.promised" {
+                words.push(Word::Updated { at });
+            }
+            if let Some(by) = said.next_update {
+                words.push(Word::Promised {
+                    at,
+                    by: Moment::from_micros(by),
+                });
+            }
+        }
+        Ok(words)
     }
 
     /// The post of an incident on a channel, if one was ever meant.

@@ -125,4 +125,20 @@ impl Tx {
         ).bind(case.0).fetch_all(db).await)?;
         Ok(rows.into_iter().map(Entry::from).collect())
     }
+
+    /// What the ledger says about these things, such as `incident:3`, oldest first, 2,000 rows at most.
+    pub async fn ledger_about(&mut self, things: &[String]) -> Result<Vec<Entry>, StoreError> {
+        #[derive(Serialize)]
+        struct Thing<'a> {
+            thing: &'a str,
+        }
+        let things: Vec<Thing<'_>> = things.iter().map(|thing| Thing { thing }).collect();
+        let rows: Vec<EntryRow> = on_set!(
+            self, &things, [thing text],
+            "SELECT l.id, l.at, l.actor, l.act, l.case_id, l.thing, l.effective_at, l.detail FROM d CROSS JOIN ledger l WHERE l.thing = d.thing
+             ORDER BY l.id LIMIT 2000",
+            sqlx::query_as::<_, EntryRow>, |query, db| query.fetch_all(db).await
+        )?;
+        Ok(rows.into_iter().map(Entry::from).collect())
+    }
 }

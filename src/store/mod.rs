@@ -16,6 +16,7 @@ mod containments;
 mod cursors;
 mod delegates;
 mod doubts;
+mod duties;
 mod escalations;
 mod evidence;
 mod figures;
@@ -25,14 +26,19 @@ mod holds;
 mod incidents;
 mod interactions;
 mod ledger;
+mod names;
+mod nudges;
 mod open;
 mod other_ways;
 mod outbox;
+mod partners;
 mod people;
 mod rates;
 mod reach;
 mod runs;
 mod self_audit;
+mod statement_posts;
+mod statements;
 mod stories;
 mod tasks;
 mod told;
@@ -59,15 +65,19 @@ pub use hand_overs::{
 pub use holds::Hold;
 pub use incidents::{Incident, Post, PostState};
 pub use ledger::Entry;
+pub use nudges::Nudge;
 pub use other_ways::{HandedOut, OtherDelivery, OtherDraft, Outstanding, Tried};
 pub use outbox::{
     Begun, Delivery, DeliveryDraft, Finished, Following, GivenBack, Recovered, TemplateId,
     Undelivered,
 };
+pub use partners::{Partner, PartnerDraft};
 pub use people::{AccountFacts, DirectoryChange, Known, PersonFacts, SyncCounts};
 pub use rates::{Gone, Waiting};
 pub use reach::{Said, Unreached};
 pub use runs::{Claimed, Run};
+pub use statement_posts::StatementPost;
+pub use statements::{Approval, Overridden, Statement, StatementDraft, StatementVersion};
 pub use stories::{Attempt, CameBack, DeliveryStory};
 pub use tasks::{LATE, Task, TaskKind};
 

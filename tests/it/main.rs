@@ -9,6 +9,7 @@ mod bot;
 mod cli;
 mod containment;
 mod crash;
+mod desk;
 mod discord;
 mod flow;
 mod forced;

@@ -34,6 +34,21 @@ struct CampaignRow {
     first_sent_at: Option<i64>,
 }
 
+#[derive(sqlx::FromRow)]
+struct PublishedRow {
+    id: i64,
+    kind: String,
+    version: i64,
+    approved_hash: String,
+    author: String,
+    approved_by: String,
+    approved_at: Option<i64>,
+    about_id: Option<i64>,
+    channel: String,
+    external_id: Option<String>,
+    said_at: Option<i64>,
+}
+
 /// The particulars that an incident's rows of the ledger carry.
 #[derive(Deserialize, Default)]
 #[serde(default)]
@@ -186,6 +201,39 @@ impl Tx {
         Ok(all)
     }
 
+    /// The statements that were out by `as_of`, one for each of their channels. What was approved is never changed once it is
+    /// out, so this is the same whenever it is asked.
+    pub async fn published_as_of(
+        &mut self,
+        as_of: Moment,
+    ) -> Result<Vec<StatementFacts>, StoreError> {
+        let rows: Vec<PublishedRow> = on!(self, db => sqlx::query_as(
+            "SELECT s.id, s.kind, s.version, s.approved_hash, s.author, s.approved_by, s.approved_at, s.about_id, p.channel, p.external_id,
+                 CASE WHEN p.said_at <= $1 THEN p.said_at END AS said_at
+             FROM statements s JOIN statement_posts p ON p.statement_id = s.id
+             WHERE s.published_at <= $1 AND s.approved_hash IS NOT NULL AND s.approved_by IS NOT NULL ORDER BY s.id, p.id",
+        ).bind(as_of.micros()).fetch_all(db).await)?;
+        Ok(rows
+            .into_iter()
+            .map(|row| StatementFacts {
+                id: format!("S-{}", row.id),
+                kind: row.kind,
+                version: u32::try_from(row.version).unwrap_or(u32::MAX),
+                sha256: row.approved_hash,
+                author: row.author,
+                approver: row.approved_by,
+                approved_at: row.approved_at.map(Moment::from_micros),
+                posted_at: row.said_at.map(Moment::from_micros),
+                channel: row.channel,
+                external_id: match row.said_at {
+                    Some(_) => row.external_id.unwrap_or_default(),
+                    None => String::new(),
+                },
+                replaces: row.about_id.map(|id| format!("S-{id}")),
+            })
+            .collect())
+    }
+
     /// The texts that had been kept by `as_of`, because letters were made of them: kind, language and hash.
     pub async fn templates_as_of(
         &mut self,
@@ -216,6 +264,11 @@ fn tell(told: &mut Told, at: Moment, actor: String, act: &str, detail: Detail) {
         }
         // What was meant and did not come about tells nobody anything.
         "post.in_doubt" | "post.gone" | "post.intended" => return,
+        // What is settled with authorities and partners is not told to readers.
+        "incident.aware" | "partner.added" | "partner.edited" | "partner.cleared"
+        | "duty.reported" | "duty.not_reported" | "desk.refused" => return,
+        // A promise keeps none.
+        "incident.promised" => {}
         _ => told.words.push(Word::Updated { at }),
     }
     if let Some(by) = detail.next_update {

@@ -15,6 +15,7 @@ mod incidents;
 mod interactions;
 mod last_rungs;
 mod ledger;
+mod office;
 mod other_ways;
 mod outbox;
 mod people;
@@ -24,6 +25,7 @@ mod rates;
 mod reach;
 mod runs;
 mod self_audit;
+mod statements;
 mod texts;
 mod told;
 
