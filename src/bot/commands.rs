@@ -6,7 +6,7 @@ use anyhow::bail;
 
 use super::answer::{Answer, plain};
 use super::asked::{Command, What};
-use super::{Bot, definitions, incident, when};
+use super::{Bot, definitions, incident, statement, when};
 use crate::app::App;
 use crate::desk::progress::{Progress, progress};
 
@@ -28,6 +28,7 @@ pub async fn command(bot: &Bot, by: &str, command: &Command) -> anyhow::Result<A
     let path: Vec<&str> = command.path.iter().map(String::as_str).collect();
     match path[..] {
         ["incident", ref rest @ ..] => incident::command(bot, by, rest, command).await,
+        ["statement", ref rest @ ..] => statement::command(bot, by, rest, command).await,
         ["reset", "progress"] => reset(&bot.app, by, command.get("department")).await,
         ["help"] => Ok(help(by)),
         _ => bail!("there is no such command any more; please look at /help"),
@@ -35,30 +36,38 @@ pub async fn command(bot: &Bot, by: &str, command: &Command) -> anyhow::Result<A
 }
 
 /// Does what stands on the back of a button.
-pub async fn press(_bot: &Bot, _by: &str, _id: &str) -> anyhow::Result<Answer> {
-    bail!("this button is from another time; please give the command again")
+pub async fn press(bot: &Bot, by: &str, back: &str) -> anyhow::Result<Answer> {
+    match back.split(':').collect::<Vec<_>>()[..] {
+        ["st", ref rest @ ..] => statement::press(bot, by, rest).await,
+        _ => bail!("this button is from another time; please give the command again"),
+    }
 }
 
 /// Does what a form was for.
 pub async fn form(
-    _bot: &Bot,
-    _by: &str,
-    _id: &str,
-    _fields: &BTreeMap<String, String>,
+    bot: &Bot,
+    by: &str,
+    back: &str,
+    fields: &BTreeMap<String, String>,
 ) -> anyhow::Result<Answer> {
-    bail!("this form is from another time; please give the command again")
+    match back.split(':').collect::<Vec<_>>()[..] {
+        ["st", ref rest @ ..] => statement::filled_in(bot, by, rest, fields).await,
+        _ => bail!("this form is from another time; please give the command again"),
+    }
 }
 
 /// What could be meant by what is typed so far: what is shown, and what it is then.
 pub async fn suggest(
     app: &App,
-    _by: &str,
+    by: &str,
     command: &Command,
     at: &str,
 ) -> anyhow::Result<Vec<(String, String)>> {
     let typed = command.get(at).unwrap_or_default();
     match at {
         "incident" => incident::suggest(app, typed).await,
+        "partner" => incident::suggest_partners(app, by, typed).await,
+        "statement" => statement::suggest(app, by, typed).await,
         _ => Ok(Vec::new()),
     }
 }

@@ -3,10 +3,12 @@
 use serde_json::{Map, Value, json};
 
 use crate::domain::incident::IncidentState;
+use crate::domain::statement::Audience;
 
 /// Discord's types of options.
 const SUBCOMMAND: u8 = 1;
 
+const GROUP: u8 = 2;
 const TEXT: u8 = 3;
 
 /// The longest text that is taken as an option; longer ones have a form.
@@ -19,6 +21,11 @@ pub fn all() -> Value {
             "incident",
             "What staff and public are told about",
             incident()
+        ),
+        command(
+            "statement",
+            "Texts for staff, press and partners",
+            statement()
         ),
         command(
             "reset",
@@ -65,7 +72,80 @@ fn incident() -> Vec<Value> {
                 next(false),
             ],
         ),
+        word(
+            "promise",
+            "Promise when people hear more",
+            vec![which(), next(true)],
+        ),
         word("show", "All incidents, and the figures", Vec::new()),
+        word("log", "The whole story of one", vec![which()]),
+        below(
+            GROUP,
+            "partner",
+            "Whom you speak to about it: NCSC, NCA, ICO and others",
+            vec![
+                word(
+                    "add",
+                    "Write a partner down",
+                    vec![
+                        which(),
+                        text("name", "NCSC, NCA, ICO, or another", true),
+                        text("contact", "Whom you speak to there: a team", true),
+                        text("reference", "Their number for it", false),
+                        text("wording", "How they are to be named", false),
+                    ],
+                ),
+                word("list", "The partners of an incident", vec![which()]),
+                word(
+                    "clear",
+                    "They agreed to be named in the wording that is on record",
+                    vec![
+                        chosen("partner", "Which one"),
+                        text("with", "Who agreed, over there", true),
+                    ],
+                ),
+            ],
+        ),
+    ]
+}
+
+fn statement() -> Vec<Value> {
+    let which = || vec![chosen("statement", "Which one")];
+    let audiences = Audience::ALL.map(Audience::word);
+    vec![
+        word(
+            "draft",
+            "Write a statement, in a form or from a template",
+            vec![
+                chosen("incident", "What it is about"),
+                one_of("audience", "Who reads it", &audiences),
+                text("template", "The template's name, such as holding", false),
+            ],
+        ),
+        word("edit", "Change a draft; voids its approval", which()),
+        word("preview", "As its readers would see it now", which()),
+        word(
+            "approve",
+            "See what somebody else wrote, and approve it",
+            which(),
+        ),
+        word("publish", "Put an approved one out", which()),
+        word(
+            "schedule",
+            "Have an approved one put out at a time",
+            vec![
+                chosen("statement", "Which one"),
+                text("at", "When: 14:30, or 2026-03-02 14:30", true),
+            ],
+        ),
+        word("cancel", "Take one off the clock, or give it up", which()),
+        word("correct", "Put a published one right by a new one", which()),
+        word(
+            "withdraw",
+            "Take a published one back by a new one",
+            which(),
+        ),
+        word("history", "Its texts, and who did what", which()),
     ]
 }
 

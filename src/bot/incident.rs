@@ -7,13 +7,16 @@ use super::answer::{Answer, plain};
 use super::asked::Command;
 use super::{Bot, when};
 use crate::app::App;
-use crate::desk::incident;
+use crate::desk::{incident, partner};
 use crate::domain::incident::IncidentState;
 use crate::domain::{IncidentId, Moment};
-use crate::store::Incident;
+use crate::store::{Entry, Incident, Partner, PartnerDraft};
 
 /// As many are shown at once.
 const SHOWN: usize = 10;
+
+/// As many lines of a story are shown.
+const STORY: usize = 25;
 
 pub(super) async fn command(
     bot: &Bot,
@@ -41,7 +44,40 @@ pub(super) async fn command(
             let moved = incident::move_to(app, id(command)?, state, next, by).await?;
             Ok(Answer::Words(line(&moved, zone)))
         }
+        ["promise"] => {
+            let next = next.context("please say when people hear more, as 14:30")?;
+            let promised = incident::promise(app, id(command)?, next, by).await?;
+            Ok(Answer::Words(line(&promised, zone)))
+        }
         ["show"] => show(app, by).await,
+        ["log"] => log(app, by, id(command)?).await,
+        ["partner", "add"] => {
+            let new = PartnerDraft {
+                name: command.get("name").unwrap_or_default(),
+                contact: command.get("contact").unwrap_or_default(),
+                reference: command.get("reference"),
+                wording: command.get("wording"),
+            };
+            let added = partner::add(app, id(command)?, &new, by).await?;
+            Ok(Answer::Words(of_partner(&added, zone)))
+        }
+        ["partner", "list"] => {
+            let all = partner::list(app, id(command)?, by).await?;
+            let lines: Vec<String> = all.iter().map(|one| of_partner(one, zone)).collect();
+            Ok(Answer::Words(match lines.is_empty() {
+                true => "Nobody is written down for this incident.".to_owned(),
+                false => lines.join("\n"),
+            }))
+        }
+        ["partner", "clear"] => {
+            let which = command
+                .get("partner")
+                .and_then(|text| text.parse().ok())
+                .context("please choose a partner from the list")?;
+            let with = command.get("with").unwrap_or_default();
+            let cleared = partner::clear(app, which, with, None, by).await?;
+            Ok(Answer::Words(of_partner(&cleared, zone)))
+        }
         _ => bail!("there is no such command any more; please look at /help"),
     }
 }
@@ -63,6 +99,80 @@ async fn show(app: &App, _by: &str) -> anyhow::Result<Answer> {
     let figures = shown.figures.lines().into_iter();
     text.extend(figures.map(|(label, value)| format!("{label}: **{value}**")));
     Ok(Answer::Words(text.join("\n")))
+}
+
+async fn log(app: &App, by: &str, id: IncidentId) -> anyhow::Result<Answer> {
+    let zone = app.calendar.zone();
+    let log = incident::log(app, id, by).await?;
+    let mut lines = vec![line(&log.incident, zone)];
+    lines.extend(log.statements.iter().map(|one| {
+        format!(
+            "Statement {} for {}: {}",
+            one.id,
+            one.audience.word(),
+            one.state.word()
+        )
+    }));
+    lines.extend(log.partners.iter().map(|one| of_partner(one, zone)));
+    lines.extend(story(&log.entries, zone));
+    Ok(Answer::Words(lines.join("\n")))
+}
+
+/// The last lines of the ledger about something.
+pub(super) fn story(entries: &[Entry], zone: Tz) -> Vec<String> {
+    let left_out = entries.len().saturating_sub(STORY);
+    let mut lines = Vec::new();
+    if left_out > 0 {
+        lines.push(format!("… {left_out} earlier lines"));
+    }
+    lines.extend(entries.iter().skip(left_out).map(|entry| {
+        let (act, actor) = (plain(&entry.act), plain(&entry.actor));
+        format!("{}: {act} by {actor}", when::shown(entry.at, zone))
+    }));
+    lines
+}
+
+fn of_partner(partner: &Partner, zone: Tz) -> String {
+    let mut line = format!(
+        "Partner {}: **{}**, {}",
+        partner.id,
+        plain(&partner.name),
+        plain(&partner.contact)
+    );
+    if let Some(reference) = &partner.reference {
+        line.push_str(&format!(", their reference {}", plain(reference)));
+    }
+    match (&partner.wording, partner.cleared_at) {
+        (None, _) => line.push_str("; no wording yet"),
+        (Some(wording), None) => {
+            line.push_str(&format!("; not cleared yet: {}", plain(wording)));
+        }
+        (Some(wording), Some(at)) => {
+            let at = when::shown(at, zone);
+            line.push_str(&format!("; cleared on {at}: {}", plain(wording)));
+        }
+    }
+    line
+}
+
+/// Partners of the newest incidents whose line holds what is typed.
+pub(super) async fn suggest_partners(
+    app: &App,
+    by: &str,
+    typed: &str,
+) -> anyhow::Result<Vec<(String, String)>> {
+    let typed = typed.to_lowercase();
+    let incidents = app.store.read().await?.incidents().await?;
+    let mut found = Vec::new();
+    for incident in incidents.iter().take(SHOWN) {
+        let all = partner::list(app, incident.id, by).await?;
+        found.extend(all.into_iter().map(|one| {
+            let name = format!("{} ({}, {})", one.name, one.contact, incident.reference);
+            (name, one.id.to_string())
+        }));
+    }
+    found.retain(|(name, _)| name.to_lowercase().contains(&typed));
+    Ok(found)
 }
 
 /// Those whose number, reference or title holds what is typed, newest first.

@@ -16,6 +16,7 @@ mod definitions;
 mod gateway;
 mod incident;
 mod rest;
+mod statement;
 mod when;
 
 use std::collections::VecDeque;
@@ -29,8 +30,10 @@ use tokio::time::Instant;
 
 use crate::app::Shared;
 use crate::config::{Bot as Settings, Discord};
+use crate::desk::nudges;
 use crate::steps::deliver::Stopping;
 
+use self::answer::plain;
 use self::gateway::{Heard, Line, Over};
 use self::rest::{Rest, Trouble};
 
@@ -43,6 +46,9 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// How often we look whether the line is up.
 const LOOK: Duration = Duration::from_secs(5);
+
+/// How often we look whether somebody is to be told something.
+const ERRAND: Duration = Duration::from_secs(30);
 
 /// The longest pause between two tries to reach Discord at all.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
@@ -159,6 +165,7 @@ async fn serve(bot: &Arc<Bot>, mut line: Line, stopping: &mut Stopping) {
     let mut sessions = VecDeque::new();
     let mut up_at = Instant::now();
     let mut look = tokio::time::interval(LOOK);
+    let mut errand = tokio::time::interval(ERRAND);
     let why = loop {
         let heard = tokio::select! {
             () = told_to_stop(stopping) => break None,
@@ -169,6 +176,11 @@ async fn serve(bot: &Arc<Bot>, mut line: Line, stopping: &mut Stopping) {
                 if let Err(error) = done && error.is_panic() {
                     tracing::error!("attending to somebody on Discord broke off");
                 }
+                continue;
+            }
+            _ = errand.tick() => {
+                let bot = Arc::clone(bot);
+                tasks.spawn(async move { carry(&bot).await });
                 continue;
             }
             _ = look.tick() => {
@@ -258,4 +270,29 @@ async fn register(bot: &Bot, application: u64) {
         }
     }
     bot.app.alarms.clear(COMMANDS).await;
+}
+
+/// Tells the desk's channel what somebody there should know by now. Another instance may be at it as well: the same nonce
+/// gives the same message.
+async fn carry(bot: &Bot) {
+    let Some(channel) = bot.settings.desk_channel else {
+        return;
+    };
+    let due = match nudges::due(&bot.app).await {
+        Ok(due) => due,
+        Err(error) => return tracing::warn!("looking for what the desk should know: {error:#}"),
+    };
+    for nudge in due.iter().take(AT_ONCE) {
+        let to = nudge.to.replace(':', " ");
+        let text = format!("For the {}: {}", plain(&to), plain(&nudge.text));
+        let body = answer::posted(&text, &[], &format!("nudge{}", nudge.id));
+        if let Err(trouble) = bot.rest.post(channel.get(), &body).await {
+            return tracing::warn!(
+                "the desk's channel does not hear what it should know: {trouble}"
+            );
+        }
+        if nudges::carried(&bot.app, nudge).await.is_err() {
+            tracing::debug!("somebody else has told the desk's channel");
+        }
+    }
 }

@@ -1,5 +1,6 @@
 //! The bot, spoken to by a strict Discord: whole round trips over its gateway and its REST.
 
+mod statement;
 mod trouble;
 
 use std::time::Duration;
@@ -335,6 +336,13 @@ async fn what_cannot_be_is_said_politely_and_nothing_breaks() {
         assert!(!said.contains("s3ntinel"), "{said}");
     }
     let pressed = guild.presses(&CAROL, "st:ok:1:2");
+    assert!(
+        guild
+            .said(pressed)
+            .await
+            .contains("there is no statement 1")
+    );
+    let pressed = guild.presses(&CAROL, "st:ok:1; DROP:2");
     assert!(guild.said(pressed).await.contains("from another time"));
     let sent = guild.fills_in(&CAROL, "st:9", &[("text", "x")]);
     assert!(guild.said(sent).await.contains("from another time"));
