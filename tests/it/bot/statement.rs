@@ -33,8 +33,7 @@ async fn drafted(guild: &Guild, text: &str) -> Value {
 async fn state(guild: &Guild) -> String {
     let history = guild.slash(&CAROL, "statement history", &[("statement", "1")]);
     let said = guild.said(history).await;
-    let first = said.lines().next().unwrap_or_default().to_owned();
-    first
+    said.lines().next().unwrap_or_default().to_owned()
 }
 
 #[tokio::test]
