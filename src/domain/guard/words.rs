@@ -8,8 +8,6 @@ pub(super) struct Token<'a> {
     pub at: usize,
     /// As it was typed.
     pub raw: &'a str,
-    /// Whether a comma, a full stop or the like follows.
-    pub ends: bool,
 }
 
 /// One word of a token: letters, figures, and marks that stand inside words.
@@ -112,18 +110,12 @@ fn tokens(text: &str) -> Vec<Token<'_>> {
             let front = run.chars().take_while(|c| is_around(*c)).count();
             // A mention begins with a mark that is its own.
             if run.contains("<@") || run.contains("<#") || run.contains("<:") {
-                return Some(Token {
-                    at,
-                    raw: run,
-                    ends: false,
-                });
+                return Some(Token { at, raw: run });
             }
             let raw = run.trim_matches(is_around);
-            let ends = run.trim_start_matches(is_around).len() > raw.len();
             (!raw.is_empty()).then_some(Token {
                 at: at + front,
                 raw,
-                ends,
             })
         })
         .collect()
