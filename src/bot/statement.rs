@@ -276,6 +276,10 @@ fn shown(app: &App, seen: &Preview) -> String {
             plain(&seen.gaps.join(", "))
         ));
     }
+    if !seen.uncleared.is_empty() {
+        let named = plain(&seen.uncleared.join("; "));
+        lines.push(format!("**Not cleared by those it names:** {named}"));
+    }
     if !seen.unanswered.is_empty() {
         let open: Vec<&str> = seen.unanswered.iter().map(|one| one.in_words()).collect();
         lines.push(format!("**It does not say:** {}", plain(&open.join("; "))));

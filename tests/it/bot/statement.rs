@@ -76,6 +76,27 @@ async fn a_statement_is_drafted_in_a_form_approved_by_a_second_persons_button_an
 }
 
 #[tokio::test]
+async fn whoever_wrote_it_does_not_approve_it_whatever_their_roles() {
+    let (guild, bell, bot) = at_work().await;
+    let both = Who {
+        user: 36,
+        roles: &[25, 26],
+    };
+    let incident = [("title", "Weak passwords"), ("next_update", "15:00")];
+    let open = guild.slash(&both, "incident open", &incident);
+    guild.said(open).await;
+    let sent = guild.fills_in(&both, "st:draft:1:staff", &[("text", TEXT)]);
+    guild.said(sent).await;
+    let at_desk = guild.posted(DESK).await;
+    let pressed = guild.presses(&both, &button(&at_desk, "Approve"));
+    let said = guild.said(pressed).await;
+    assert!(said.contains("ask a second person"), "{said}");
+    assert!(ledger(&bell, "statement.approved").await.is_empty());
+    assert_eq!(ledger(&bell, "desk.refused").await[0].0, "discord:36");
+    bot.stop().await;
+}
+
+#[tokio::test]
 async fn a_draft_that_was_changed_meanwhile_is_not_approved_by_an_older_button() {
     let (guild, _bell, bot) = at_work().await;
     let before = drafted(&guild, TEXT).await;
