@@ -337,7 +337,7 @@ async fn what_cannot_be_is_said_politely_and_nothing_breaks() {
         guild
             .said(pressed)
             .await
-            .contains("there is no statement 1")
+            .contains("takes the role approver")
     );
     let pressed = guild.presses(&CAROL, "st:ok:1; DROP:2");
     assert!(guild.said(pressed).await.contains("from another time"));
