@@ -8,7 +8,7 @@
 //! Data moves one way, and imports point down:
 //!
 //! ```text
-//! main · cli · commands · serve · schedule · demo                   who asks
+//! main · cli · commands · serve · bot · schedule · demo             who asks
 //! steps · desk                                                      load → decide → save
 //! app · config · logging                                            wiring
 //! audit · directory · messages · channels · store · report          the edges; they do not know each other
@@ -38,10 +38,12 @@
 //! another, exactly and with frozen figures ([`domain::statement`]); the [`domain::guard`] says what they must not disclose;
 //! [`steps::statements`] posts what is out and marks what was put right; [`desk::office`] minds promises, regulators' clocks
 //! and figures that have moved. [`desk::access`] writes what staff read when a service is cut, for channels that still reach them. [`steps::report`] folds the ledger into the figures as of any moment.
-//! `bell serve` ([`serve`]) does all of it by the [`schedule`].
+//! `bell serve` ([`serve`]) does all of it by the [`schedule`]; beside it the [`bot`] has the [`desk`] do what people ask for
+//! on Discord.
 
 pub mod app;
 pub mod audit;
+pub mod bot;
 pub mod channels;
 pub mod cli;
 pub mod clock;

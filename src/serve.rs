@@ -1,4 +1,5 @@
-//! `bell serve`: every step on its schedule, each in a task of its own, so that a relay that hangs holds up nothing else.
+//! `bell serve`: every step on its schedule, each in a task of its own, so that a relay that hangs holds up nothing else;
+//! and the bot beside them, if there is one.
 
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::app::{App, Shared};
+use crate::bot;
 use crate::desk;
 use crate::domain::Moment;
 use crate::schedule::Schedule;
@@ -32,6 +34,7 @@ pub async fn run(app: Shared) -> anyhow::Result<()> {
     for (name, schedule) in schedules(&app)? {
         jobs.spawn(job(Shared::clone(&app), name, schedule, stopping.clone()));
     }
+    jobs.spawn(bot::run(Shared::clone(&app), stopping.clone()));
     tracing::info!(worker = %app.worker, "serving");
     let mut terminate = signal(SignalKind::terminate()).context("listening for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("listening for SIGINT")?;

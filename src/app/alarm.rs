@@ -100,8 +100,8 @@ impl Alarms {
         }
     }
 
-    /// Says that `name` is wrong: `database`, `relay`, `disk`, `inbox`, `evidence.` and a source, `schedule.` and a step, `promise.`
-    /// and an incident, or `duty.`, an incident and a clock. Safe to repeat: it is told
+    /// Says that `name` is wrong: `database`, `relay`, `disk`, `inbox`, `discord.bot`, `discord.commands`, `evidence.` and a
+    /// source, `schedule.` and a step, `promise.` and an incident, or `duty.`, an incident and a clock. Safe to repeat: it is told
     /// when it is new, and while it lasts at most once in each span of `alarm.every`.
     ///
     /// `text` says what is wrong and what to do; never an address, a name or a secret. Takes five seconds at most, and only

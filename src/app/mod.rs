@@ -1,6 +1,7 @@
 //! App: store, messages, channels, policy and clock, wired from the config; what every step is handed.
 
 mod alarm;
+mod guests;
 mod letters;
 mod patience;
 mod progress;
@@ -33,6 +34,7 @@ use crate::messages::{Constants, Messages, Sourced};
 use crate::store::Store;
 
 pub use alarm::Alarms;
+pub use guests::Guests;
 pub use letters::{Framing, Letters, Written, letter_hash, page_hash};
 pub use patience::Patience;
 pub use progress::{Bar, Progress};
@@ -66,6 +68,8 @@ pub struct App {
     pub alarms: Alarms,
     /// What failed of late, and is left alone for a while.
     pub patience: Patience,
+    /// Operators whom a chat vouches for.
+    pub guests: Guests,
     /// How far long work is.
     pub progress: Progress,
     /// Who we are among the instances that share a database.
@@ -94,6 +98,7 @@ impl App {
             worker: format!("{}-{:08x}", std::process::id(), rand::random::<u32>()),
             alarms: Alarms::new(&config.alarm, store.clone(), clock.clone()),
             patience: Patience::default(),
+            guests: Guests::default(),
             progress: Progress::silent(),
             retries: Retries::default(),
             clock,
@@ -147,21 +152,22 @@ impl App {
         HEXLOWER.encode(&Sha256::digest(settings))
     }
 
-    /// Whether an operator of this name has a role. Without any [[operator]] nobody has.
+    /// Whether an operator of this name has a role. Without any [[operator]], and any guest, nobody has.
     pub fn has_role(&self, name: &str, role: config::Role) -> bool {
         let folded = crate::domain::address::fold(name);
         self.config.operators.iter().any(|operator| {
             crate::domain::address::fold(&operator.name) == folded && operator.roles.contains(&role)
-        })
+        }) || self.guests.has(name, role)
     }
 
-    /// Whether the config knows an operator of this name.
+    /// Whether the config, or a chat at this moment, knows an operator of this name.
     pub fn is_operator(&self, name: &str) -> bool {
         let folded = crate::domain::address::fold(name);
         self.config
             .operators
             .iter()
             .any(|operator| crate::domain::address::fold(&operator.name) == folded)
+            || self.guests.knows(name)
     }
 }
 
@@ -483,6 +489,7 @@ fn status(config: &Config) -> anyhow::Result<Option<StatusChannel>> {
             channel_id,
             token,
             api_base,
+            ..
         }) => Some(StatusChannel::Discord(
             Discord::new(token, channel_id.get(), api_base.as_deref()).context("discord")?,
         )),

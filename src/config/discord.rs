@@ -8,6 +8,7 @@ use secrecy::SecretString;
 use serde::Serialize;
 use toml::de::DeValue;
 
+use super::bot::{self, Bot};
 use super::hashed;
 use super::secret::{TOKEN, secret};
 use super::section::{Parsed, Read, Section, Value};
@@ -28,7 +29,19 @@ pub enum Discord {
         token: SecretString,
         /// Another address than Discord's own; for tests.
         api_base: Option<String>,
+        /// The bot that takes commands, if there is to be one.
+        bot: Option<Bot>,
     },
+}
+
+impl Discord {
+    /// The bot that takes commands, if there is to be one.
+    pub fn bot(&self) -> Option<&Bot> {
+        match self {
+            Self::Folder(_) => None,
+            Self::Channel { bot, .. } => bot.as_ref(),
+        }
+    }
 }
 
 pub(super) fn discord(root: &Section<'_>) -> Read<Option<Discord>> {
@@ -40,11 +53,16 @@ pub(super) fn discord(root: &Section<'_>) -> Read<Option<Discord>> {
     let channel_id = own.optional("channel_id", snowflake);
     let token = secret(&own, &TOKEN);
     let api_base = own.optional("api_base", api_base);
+    let bot = bot::bot(&own);
     own.finish_after(|own| match (folder?, channel_id, token) {
         (Some(_), Ok(Some(_)), _) => {
             Err(own.wrong("file", "channel_id is there too; keep one of them"))
         }
-        (Some(folder), Ok(None), _) => Ok(Some(Discord::Folder(folder))),
+        (Some(_), Ok(None), _) if matches!(bot, Ok(Some(_))) => Err(own.wrong(
+            "bot",
+            "a bot needs the real Discord; put channel_id and the token in place of file",
+        )),
+        (Some(folder), Ok(None), _) => bot.map(|_| Some(Discord::Folder(folder))),
         (None, Ok(None), Ok(None)) => Err(own.missing("file", "\"discord\"")),
         (_, channel_id, token) => {
             let channel_id = channel_id.and_then(|id| {
@@ -57,6 +75,7 @@ pub(super) fn discord(root: &Section<'_>) -> Read<Option<Discord>> {
                 channel_id: channel_id?,
                 token: token?,
                 api_base: api_base?,
+                bot: bot?,
             }))
         }
     })

@@ -5,6 +5,7 @@
 //! stands below it.
 
 mod alarm;
+mod bot;
 mod communications;
 mod containment;
 mod directory;
@@ -46,6 +47,7 @@ use self::section::{Read, Reader, Section};
 use crate::domain::way::Ways;
 
 pub use self::alarm::Alarm;
+pub use self::bot::{Bot, GUEST};
 pub use self::communications::Communications;
 pub use self::containment::Containment;
 pub use self::directory::{Directory, DirectoryFile, DirectoryKind};

@@ -1,11 +1,13 @@
 //! Who writes, in which words, and who may operate: `[organisation]`, `[[operator]]`, `[campaign]`.
 
+use std::num::NonZeroU64;
 use std::time::Duration;
 
 use chrono::TimeDelta;
 use chrono_tz::Tz;
 use serde::Serialize;
 
+use super::bot::{self, GUEST};
 use super::errors::quoted;
 use super::hashed;
 use super::managers::{self, TellManagers};
@@ -202,20 +204,44 @@ pub struct Operator {
     pub name: String,
     /// At least one, each once.
     pub roles: Vec<Role>,
+    /// Who they are on Discord, if they act there.
+    pub discord_user: Option<NonZeroU64>,
 }
 
 pub(super) fn operators(root: &Section<'_>) -> Read<Vec<Operator>> {
     let sections = root.sections("operator")?;
-    let mut names = Vec::new();
+    let (mut names, mut users) = (Vec::new(), Vec::new());
     let all: Vec<_> = sections
         .into_iter()
-        .map(|section| operator(section, &mut names))
+        .map(|section| operator(section, &mut names, &mut users))
         .collect();
     all.into_iter().collect()
 }
 
-fn operator(own: Section<'_>, names: &mut Vec<String>) -> Read<Operator> {
-    let name = own.unique_name(names, "\"sam\"");
+fn operator(
+    own: Section<'_>,
+    names: &mut Vec<String>,
+    users: &mut Vec<NonZeroU64>,
+) -> Read<Operator> {
+    let name = own
+        .unique_name(names, "\"sam\"")
+        .and_then(|name| match name.to_lowercase().starts_with(GUEST) {
+            // The ledger calls somebody else so.
+            true => Err(own.wrong("name", "such a name is given by us; choose another one, and put the number into discord_user_id")),
+            false => Ok(name),
+        });
+    let discord_user = own
+        .optional("discord_user_id", bot::number)
+        .and_then(|user| match user {
+            Some(user) if users.contains(&user) => Err(own.wrong(
+                "discord_user_id",
+                "another operator has this one; a person is one operator",
+            )),
+            user => {
+                users.extend(user);
+                Ok(user)
+            }
+        });
     let roles = own.list("roles", choice(ROLES)).and_then(|roles| {
         let mut roles = roles.unwrap_or_default();
         roles.sort();
@@ -229,6 +255,7 @@ fn operator(own: Section<'_>, names: &mut Vec<String>) -> Read<Operator> {
     Ok(Operator {
         name: name?,
         roles: roles?,
+        discord_user: discord_user?,
     })
 }
 

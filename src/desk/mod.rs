@@ -2,11 +2,13 @@
 
 pub mod access;
 pub mod clock;
+pub mod door;
 mod guard;
 pub mod incident;
 pub mod nudges;
 pub mod office;
 pub mod partner;
+pub mod progress;
 pub mod roles;
 pub mod statement;
 mod wording;

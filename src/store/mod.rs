@@ -24,6 +24,7 @@ mod hand_overs;
 mod history;
 mod holds;
 mod incidents;
+mod interactions;
 mod ledger;
 mod names;
 mod nudges;

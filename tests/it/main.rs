@@ -5,6 +5,7 @@ mod support;
 mod access;
 mod alarm;
 mod badinput;
+mod bot;
 mod cli;
 mod containment;
 mod crash;

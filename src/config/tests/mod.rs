@@ -1,5 +1,6 @@
 //! What people see of the config: the example, its defaults, and every error with its line.
 
+mod bot;
 mod example;
 mod files;
 mod hostile;

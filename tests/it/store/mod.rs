@@ -12,6 +12,7 @@ mod evidence;
 mod history;
 mod holds;
 mod incidents;
+mod interactions;
 mod last_rungs;
 mod ledger;
 mod office;

@@ -1,5 +1,10 @@
 //! Discord as far as a status post needs it, strict: whatever a test has not announced, or Discord would refuse, fails it.
 
+pub mod guild;
+mod line;
+mod rest;
+mod rules;
+
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
