@@ -34,7 +34,8 @@
 //!
 //! [`steps::confirm`] reads what the [`directory`] says and closes the cases it proves; a later audit that still finds the
 //! account opens a successor. [`steps::contain`] keeps who was shut out of what, and lists those who may be let in again.
-//! [`steps::announce`] keeps one status post true; [`desk::access`] writes what staff read when a
+//! [`steps::announce`] keeps one status post an incident true on every channel
+//! of those who read there, once, by the rule of [`domain::post`], with a timeline below it; [`desk::access`] writes what staff read when a
 //! service is cut, for channels that still reach them. [`steps::report`] folds the ledger into the figures as of any moment.
 //! `bell serve` ([`serve`]) does all of it by the [`schedule`].
 

@@ -3,7 +3,7 @@
 use super::{Said, operator};
 use crate::app::App;
 use crate::cli::{Cli, Incident as Command, IncidentState as Word};
-use crate::desk::incident;
+use crate::desk::{incident, posts};
 use crate::domain::incident::IncidentState;
 use crate::store::Incident;
 
@@ -35,7 +35,39 @@ pub(super) async fn run(cli: &Cli, app: &App, command: &Command) -> anyhow::Resu
             );
             Ok(Said::words(text.join("\n"), serde_json::to_value(&shown)?))
         }
+        Command::Posts => {
+            let shown = posts::show(app).await?;
+            let asks = shown.iter().any(|one| one.asks());
+            let text = match shown.is_empty() {
+                true => "nothing was said yet".to_owned(),
+                false => shown.iter().map(post).collect::<Vec<_>>().join("\n"),
+            };
+            Ok(Said::words(text, serde_json::to_value(&shown)?).look_if(asks))
+        }
+        Command::Posted {
+            id, yes, message, ..
+        } => {
+            let by = operator(cli, app)?;
+            let decided = posts::decide(app, *id, *yes, message.as_deref(), &by).await?;
+            Ok(Said::words(post(&decided), serde_json::to_value(&decided)?))
+        }
     }
+}
+
+fn post(shown: &posts::Shown) -> String {
+    let post = &shown.post;
+    let trouble = post
+        .trouble
+        .map(|trouble| format!(": {}", trouble.advice()))
+        .unwrap_or_default();
+    format!(
+        "post {}: {} of {} on {}, {}{trouble}",
+        post.id,
+        post.what,
+        shown.reference,
+        post.channel,
+        post.state.in_words()
+    )
 }
 
 const fn word(state: Word) -> IncidentState {

@@ -241,8 +241,8 @@ async fn with_app(cli: &Cli, app: &Shared) -> anyhow::Result<Said> {
         Command::Access(command) => access::run(cli, app, command).await,
         Command::Announce => {
             ensure!(
-                app.status.is_some(),
-                "no channel for status posts is configured; see [discord]"
+                !app.places.is_empty(),
+                "no channel for status posts is configured; see [discord] and [[chat]]"
             );
             let announced = steps::announce::announce(app).await?;
             Ok(Said::both(&announced)?.look_if(!announced.waiting.is_empty()))

@@ -5,6 +5,7 @@
 //! stands below it.
 
 mod alarm;
+mod chats;
 mod containment;
 mod directory;
 mod discord;
@@ -45,6 +46,7 @@ use self::section::{Read, Reader, Section};
 use crate::domain::way::Ways;
 
 pub use self::alarm::Alarm;
+pub use self::chats::{Chat, ChatKind, Chats, Readers, STATUS};
 pub use self::containment::Containment;
 pub use self::directory::{Directory, DirectoryFile, DirectoryKind};
 pub use self::discord::Discord;
@@ -96,6 +98,8 @@ pub struct Config {
     pub ways: Ways,
     /// Where status posts go, if anywhere.
     pub discord: Option<Discord>,
+    /// Where else they go, and who reads there.
+    pub chats: Chats,
     /// What differs from the timetables.
     pub ladders: Ladders,
     /// When letters may go out.
@@ -191,6 +195,7 @@ fn config(reader: &Reader<'_>, table: &DeTable<'_>, file: &Path, whole: bool) ->
     let sms = ways::sms(&root);
     let ways = ways::ways(&root, sms.as_ref().is_ok_and(Option::is_some));
     let discord = discord::discord(&root);
+    let chats = chats::chats(&root, discord.as_ref().ok());
     let ladders = timetable::ladders(&root);
     let calendar = timetable::calendar(&root);
     let schedule = timetable::schedule(&root, site);
@@ -216,6 +221,7 @@ fn config(reader: &Reader<'_>, table: &DeTable<'_>, file: &Path, whole: bool) ->
         sms: sms?,
         ways: ways?,
         discord: discord?,
+        chats: chats?,
         ladders: ladders?,
         calendar: calendar?,
         schedule: schedule?,

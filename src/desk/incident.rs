@@ -19,7 +19,7 @@ pub struct Shown {
     pub figures: Figures,
 }
 
-fn may(app: &App, by: &str) -> anyhow::Result<()> {
+pub(super) fn may(app: &App, by: &str) -> anyhow::Result<()> {
     ensure!(
         app.has_role(by, Role::Communications) || app.has_role(by, Role::Security),
         "incidents are opened and moved by an operator with the role communications or security"

@@ -5,11 +5,13 @@
 
 pub mod access;
 pub mod address;
+pub mod audience;
 pub mod calendar;
 pub mod campaign;
 pub mod case;
 pub mod closing;
 pub mod containment;
+pub mod course;
 pub mod delivery;
 pub mod escalation;
 pub mod evidence;
@@ -25,12 +27,14 @@ pub mod notice;
 pub mod person;
 pub mod phone;
 pub mod policy;
+pub mod post;
 pub mod rate;
 pub mod reply;
 pub mod report;
 pub mod self_audit;
 pub mod survival;
 pub mod text;
+pub mod timeline;
 pub mod way;
 
 pub use address::{EmailAddress, PersonName};

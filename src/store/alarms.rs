@@ -8,7 +8,7 @@ use crate::domain::Moment;
 /// Something that is wrong, or was.
 #[derive(Clone, PartialEq, Debug, Serialize)]
 pub struct AlarmRow {
-    /// `database`, `relay`, `disk`, `inbox`, `evidence.` and a source, or `schedule.` and a step.
+    /// `database`, `relay`, `disk`, `inbox`, `evidence.` and a source, `posts.` and a channel, or `schedule.` and a step.
     pub name: String,
     /// Since when.
     pub raised_at: Moment,

@@ -28,6 +28,7 @@ mod open;
 mod other_ways;
 mod outbox;
 mod people;
+mod posts;
 mod rates;
 mod reach;
 mod runs;
@@ -56,7 +57,7 @@ pub use hand_overs::{
     HandOver, HandOverBegun, HandOverClaim, HandOverDraft, HandOverDue, HandOverEnd,
 };
 pub use holds::Hold;
-pub use incidents::{Incident, Post, PostState};
+pub use incidents::Incident;
 pub use ledger::Entry;
 pub use other_ways::{HandedOut, OtherDelivery, OtherDraft, Outstanding, Tried};
 pub use outbox::{
@@ -64,6 +65,7 @@ pub use outbox::{
     Undelivered,
 };
 pub use people::{AccountFacts, DirectoryChange, Known, PersonFacts, SyncCounts};
+pub use posts::Post;
 pub use rates::{Gone, Waiting};
 pub use reach::{Said, Unreached};
 pub use runs::{Claimed, Run};

@@ -42,6 +42,7 @@ struct Detail {
     version: u32,
     content: String,
     external: Option<String>,
+    channel: String,
 }
 
 /// One incident as the ledger tells it.
@@ -206,6 +207,13 @@ fn tell(told: &mut Told, at: Moment, actor: String, act: &str, detail: Detail) {
             told.opened_at = Some(at);
         }
         "post.posted" | "post.edited" => {
+            // Where it was said first: on another channel it is the same again, and no news.
+            let is_again = told.latest.as_ref().is_some_and(|latest| {
+                !latest.channel.is_empty() && latest.channel != detail.channel
+            });
+            if is_again {
+                return;
+            }
             // The first post publishes what was promised; what follows keeps it.
             if told.first_said_at.is_some() {
                 told.words.push(Word::Updated { at });
@@ -215,7 +223,7 @@ fn tell(told: &mut Told, at: Moment, actor: String, act: &str, detail: Detail) {
             return;
         }
         // What was meant and did not come about tells nobody anything.
-        "post.in_doubt" | "post.gone" | "post.intended" => return,
+        act if act.starts_with("post.") && act != "post.statement" => return,
         _ => told.words.push(Word::Updated { at }),
     }
     if let Some(by) = detail.next_update {
