@@ -173,7 +173,8 @@ fn message(post: &StatusPost) -> String {
 /// `@` is followed by a space of no width: mentions are looked for before backslashes are.
 fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
+    let mut letters = text.chars().peekable();
+    while let Some(c) = letters.next() {
         match c {
             '@' => out.push_str("@\u{200B}"),
             '\\' | '*' | '_' | '~' | '`' | '|' | '<' | '>' | '[' | ']' | '(' | ')' | '#' | '+'
@@ -181,8 +182,13 @@ fn escaped(text: &str) -> String {
                 out.push('\\');
                 out.push(c);
             }
-            // A colon begins an emoji, and a link without brackets is followed as well.
-            ':' => out.push_str(":\u{200B}"),
+            // An emoji, or a link without brackets. A time of day is neither.
+            ':' if letters
+                .peek()
+                .is_some_and(|next| !next.is_whitespace() && !next.is_ascii_digit()) =>
+            {
+                out.push_str(":\u{200B}");
+            }
             other => out.push(other),
         }
     }
@@ -197,7 +203,8 @@ mod tests {
     fn nobody_is_mentioned_and_nothing_is_marked_up() {
         assert_eq!(
             escaped("@all **x** [y](https://z.example) :tada:"),
-            "@\u{200B}all \\*\\*x\\*\\* \\[y\\]\\(https:\u{200B}//z.example\\) :\u{200B}tada:\u{200B}"
+            "@\u{200B}all \\*\\*x\\*\\* \\[y\\]\\(https:\u{200B}//z.example\\) :\u{200B}tada:"
         );
+        assert_eq!(escaped("by 14:00: more"), "by 14:00: more");
     }
 }

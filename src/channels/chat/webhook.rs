@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use sha2::Sha256;
 
 use super::http::{ChatError, ask, client};
+use super::render::cut;
 use super::{MessageId, Miss, Refusal, StatusPost};
 use crate::clock::Clock;
 
@@ -19,6 +20,10 @@ const SIGNATURE: &str = "webhook-signature";
 
 /// What a secret of Standard Webhooks begins with; the rest is base64.
 const PREFIX: &str = "whsec_";
+
+/// Longest text of a field, in characters, and the most lines: nobody takes a request without end.
+const PIECE: usize = 4_000;
+const LINES: usize = 40;
 
 /// Somebody else's service.
 #[derive(Clone)]
@@ -87,22 +92,24 @@ impl SignedWebhook {
 
 /// Plain text in named fields: what is to be shown, whoever shows it.
 fn body(post: &StatusPost, at: &str) -> Value {
+    let piece = |text: &str| cut(text, PIECE);
     let lines: Vec<Value> = post
         .lines
         .iter()
-        .map(|line| json!({ "label": line.label, "value": line.value }))
+        .take(LINES)
+        .map(|line| json!({ "label": piece(&line.label), "value": piece(&line.value) }))
         .collect();
     json!({
         "type": "division_bell.post",
         "timestamp": at,
         "data": {
-            "reference": post.footer_reference,
-            "note": post.footer_note,
-            "title": post.title,
-            "state": post.state,
-            "text": post.text,
+            "reference": piece(&post.footer_reference),
+            "note": post.footer_note.as_deref().map(piece),
+            "title": piece(&post.title),
+            "state": piece(&post.state),
+            "text": piece(&post.text),
             "lines": lines,
-            "picture_words": post.picture.as_ref().map(|picture| &picture.words),
+            "picture_words": post.picture.as_ref().map(|picture| piece(&picture.words)),
         },
     })
 }
