@@ -4,6 +4,7 @@ mod alarm;
 mod guests;
 mod letters;
 mod patience;
+mod places;
 mod progress;
 
 use std::collections::BTreeSet;
@@ -15,7 +16,6 @@ use data_encoding::HEXLOWER;
 use secrecy::ExposeSecret;
 use sha2::{Digest, Sha256};
 
-use crate::channels::discord::{Discord, StatusChannel};
 use crate::channels::hand_over::{DirectorySettings, DirectoryWriter, HandOverFile, Webhook};
 use crate::channels::inbox::{Imap, Inbox, Keep, Mailbox, Maildir, Waits};
 use crate::channels::sms::{Form, Gateway, Template};
@@ -37,6 +37,7 @@ pub use alarm::Alarms;
 pub use guests::Guests;
 pub use letters::{Framing, Letters, Written, letter_hash, page_hash};
 pub use patience::Patience;
+pub use places::Place;
 pub use progress::{Bar, Progress};
 
 /// Everything a step needs. Cheap to share.
@@ -58,8 +59,8 @@ pub struct App {
     pub hand_overs: Option<HandOvers>,
     /// Where bounces come back, if anywhere.
     pub inbox: Option<Inbox>,
-    /// Where status posts go, if anywhere.
-    pub status: Option<StatusChannel>,
+    /// Where an incident's messages go, if anywhere, in the order of the config.
+    pub places: Vec<Place>,
     /// The site's working time.
     pub calendar: Calendar,
     /// When a delivery is tried again.
@@ -94,7 +95,7 @@ impl App {
             gateway: gateway(&config, &clock)?,
             hand_overs: hand_overs(&config, &clock)?,
             inbox: inbox(&config)?,
-            status: status(&config)?,
+            places: places::places(&config, &clock)?,
             worker: format!("{}-{:08x}", std::process::id(), rand::random::<u32>()),
             alarms: Alarms::new(&config.alarm, store.clone(), clock.clone()),
             patience: Patience::default(),
@@ -479,19 +480,4 @@ fn host_name() -> String {
         lettre::transport::smtp::extension::ClientId::Domain(name) => name,
         other => other.to_string(),
     }
-}
-
-fn status(config: &Config) -> anyhow::Result<Option<StatusChannel>> {
-    Ok(match &config.discord {
-        None => None,
-        Some(config::Discord::Folder(dir)) => Some(StatusChannel::File(dir.clone())),
-        Some(config::Discord::Channel {
-            channel_id,
-            token,
-            api_base,
-            ..
-        }) => Some(StatusChannel::Discord(
-            Discord::new(token, channel_id.get(), api_base.as_deref()).context("discord")?,
-        )),
-    })
 }

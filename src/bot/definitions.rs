@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::domain::audience::Audience;
 use crate::domain::incident::IncidentState;
-use crate::domain::statement::Audience;
 
 /// Discord's types of options.
 const SUBCOMMAND: u8 = 1;

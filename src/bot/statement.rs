@@ -10,7 +10,8 @@ use super::asked::Command;
 use super::{Bot, incident, when};
 use crate::app::App;
 use crate::desk::statement::{self, Body, Edit, NewDraft, Preview};
-use crate::domain::statement::{Audience, MOST_CHARS};
+use crate::domain::audience::Audience;
+use crate::domain::statement::MOST_CHARS;
 use crate::domain::{IncidentId, StatementId};
 use crate::store::Statement;
 
@@ -284,6 +285,14 @@ fn shown(app: &App, seen: &Preview) -> String {
         let open: Vec<&str> = seen.unanswered.iter().map(|one| one.in_words()).collect();
         lines.push(format!("**It does not say:** {}", plain(&open.join("; "))));
     }
+    if !seen.too_long_for.is_empty() {
+        let named = plain(&seen.too_long_for.join(", "));
+        lines.push(format!("**Too long to be shown whole on:** {named}"));
+    }
+    lines.push(match seen.wording.channels.as_slice() {
+        [] => "It goes nowhere by itself: its readers have no channel".to_owned(),
+        channels => format!("It goes to {}", plain(&channels.join(", "))),
+    });
     for figure in &seen.wording.figures {
         lines.push(format!(
             "`{}` is {} ({})",

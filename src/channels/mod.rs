@@ -1,6 +1,7 @@
 //! Talks to the outside: mail through a relay or into a folder, texts through a gateway, bounces from a Maildir or by IMAP,
-//! status posts to Discord or into a file, and the last rung to whoever can force a change.
+//! an incident's messages to Discord, other chats or into a file, and the last rung to whoever can force a change.
 
+pub mod chat;
 pub mod discord;
 pub mod folder;
 pub mod hand_over;
@@ -12,7 +13,11 @@ pub mod smtp;
 use crate::domain::EmailAddress;
 use crate::domain::delivery::{Answer, Cause, Outcome, RelayTexts, Stage, outcome, ruling};
 
-pub use discord::{Discord, DiscordError, MessageId, Miss, StatusChannel, StatusLine, StatusPost};
+pub use chat::{
+    ChatError, Looked, Mattermost, MessageId, Miss, Picture, Refusal, SignedWebhook, Slack,
+    StatusChannel, StatusLine, StatusPost, Teams,
+};
+pub use discord::{Discord, DiscordError};
 pub use folder::Folder;
 pub use hand_over::{HandOverError, HandOverRequest, HandOvers};
 pub use inbox::{Arrived, Inbox, InboxError};

@@ -57,6 +57,23 @@ pub enum Incident {
     /// Write down that a regulator was told, or decide with a deputy that it is not reported
     #[command(after_long_help = DECIDE_HELP)]
     Decide(Decide),
+    /// Their messages on each channel: how far each is, and what a channel is waiting for
+    Posts,
+    /// Say whether a message that asks is there. Look on the channel first: a wrong "no" says it twice
+    #[command(group = clap::ArgGroup::new("word").required(true).args(["yes", "no"]))]
+    Posted {
+        /// Its number, as `incident posts` shows it.
+        id: i64,
+        /// It is there.
+        #[arg(long)]
+        yes: bool,
+        /// It is not there; it is said with the next `announce` or `statements`.
+        #[arg(long)]
+        no: bool,
+        /// The channel's own id of it: without, it could never be brought up to date.
+        #[arg(long, value_name = "ID", requires = "yes")]
+        message: Option<String>,
+    },
     /// The whole story: states, promises, statements, partners, clocks
     Log {
         /// Its number.

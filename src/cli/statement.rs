@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand};
 
-use crate::domain::statement::Audience;
+use crate::domain::audience::Audience;
 use crate::domain::{IncidentId, Moment, StatementId};
 use crate::messages::STATEMENT_TEMPLATES;
 

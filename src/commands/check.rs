@@ -9,7 +9,7 @@ use crate::app::App;
 use crate::channels::LookedUp;
 use crate::cli::Cli;
 use crate::clock::Clock;
-use crate::config::{Config, DirectoryKind, EvidenceKind};
+use crate::config::{Config, DirectoryKind, EvidenceKind, STATUS};
 use crate::schedule::Schedule;
 use crate::steps;
 
@@ -169,13 +169,16 @@ async fn outside(app: &App, checks: &mut Checks) {
             },
         );
     }
-    if let Some(status) = &app.status {
-        checks.add(
-            "discord",
-            status
-                .check()
-                .await
-                .map(|()| "the channel can be read".to_owned()),
-        );
+    for place in &app.places {
+        let channel = &place.channel;
+        let name = match place.name == STATUS {
+            true => "discord".to_owned(),
+            false => format!("chat {}", place.name),
+        };
+        let told = match channel.can().look {
+            true => "the channel can be read",
+            false => "nothing can be read there: the first message will tell",
+        };
+        checks.add(&name, channel.check().await.map(|()| told.to_owned()));
     }
 }

@@ -5,7 +5,7 @@ use crate::app::App;
 use crate::cli::{Cli, Decide, Incident as Command, IncidentState as Word, PartnerCommand};
 use crate::desk::clock::{ClockLeft, Decision};
 use crate::desk::incident::Log;
-use crate::desk::{clock, incident, partner};
+use crate::desk::{clock, incident, partner, posts};
 use crate::domain::duty::Verdict;
 use crate::domain::incident::IncidentState;
 use crate::store::{Entry, Incident, Partner, PartnerDraft};
@@ -33,6 +33,22 @@ pub(super) async fn run(cli: &Cli, app: &App, command: &Command) -> anyhow::Resu
         Command::Log { id } => {
             let log = incident::log(app, *id, &by).await?;
             Ok(Said::words(story(&log), serde_json::to_value(&log)?))
+        }
+        Command::Posts => {
+            let shown = posts::show(app).await?;
+            let asks = shown.iter().any(|one| one.asks());
+            let text = match shown.is_empty() {
+                true => "nothing was said yet".to_owned(),
+                false => shown.iter().map(post).collect::<Vec<_>>().join("\n"),
+            };
+            Ok(Said::words(text, serde_json::to_value(&shown)?).look_if(asks))
+        }
+        Command::Posted {
+            id, yes, message, ..
+        } => {
+            let by = operator(cli, app)?;
+            let decided = posts::decide(app, *id, *yes, message.as_deref(), &by).await?;
+            Ok(Said::words(post(&decided), serde_json::to_value(&decided)?))
         }
     }
 }
@@ -195,6 +211,22 @@ pub(super) fn entry_line(entry: &Entry) -> String {
         entry.actor,
         entry.act,
         entry.thing.as_deref().unwrap_or_default()
+    )
+}
+
+fn post(shown: &posts::Shown) -> String {
+    let post = &shown.post;
+    let trouble = post
+        .trouble
+        .map(|trouble| format!(": {}", trouble.advice()))
+        .unwrap_or_default();
+    format!(
+        "post {}: {} of {} on {}, {}{trouble}",
+        post.id,
+        post.what,
+        shown.reference,
+        post.channel,
+        post.state.in_words()
     )
 }
 

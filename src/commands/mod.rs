@@ -246,8 +246,8 @@ async fn with_app(cli: &Cli, app: &Shared) -> anyhow::Result<Said> {
         Command::Access(command) => access::run(cli, app, command).await,
         Command::Announce => {
             ensure!(
-                app.status.is_some(),
-                "no channel for status posts is configured; see [discord]"
+                !app.places.is_empty(),
+                "no channel for status posts is configured; see [discord] and [[chat]]"
             );
             let passed = desk::office::pass(app).await?;
             let announced = steps::announce::announce(app).await?;

@@ -154,6 +154,19 @@ fn previewed(preview: &Preview) -> anyhow::Result<Said> {
             .map(|question| format!("open: {}", question.in_words())),
     );
     lines.extend(preview.uncleared.iter().cloned());
+    lines.extend(
+        preview
+            .too_long_for
+            .iter()
+            .map(|channel| format!("too long for {channel}: it would not be shown whole")),
+    );
+    lines.push(match wording.channels.as_slice() {
+        [] => format!(
+            "goes nowhere by itself: no channel is read by {}; see [[audience]] in the config",
+            wording.audience.word()
+        ),
+        channels => format!("goes to {}", channels.join(", ")),
+    });
     lines.extend(preview.gaps.iter().map(|gap| format!("gap: [{gap}]")));
     for post in &preview.posts {
         lines.push(format!(
@@ -166,6 +179,7 @@ fn previewed(preview: &Preview) -> anyhow::Result<Said> {
     let in_the_way = !preview.unanswered.is_empty()
         || !preview.gaps.is_empty()
         || !preview.uncleared.is_empty()
+        || !preview.too_long_for.is_empty()
         || !preview.findings.is_empty() && preview.statement.overridden.is_none();
     Ok(Said::words(lines.join("\n"), serde_json::to_value(preview)?).look_if(in_the_way))
 }

@@ -5,17 +5,14 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use serde::Serialize;
 
-use super::errors::quoted;
 use super::hashed;
-use super::section::{Parsed, Read, Section, Value};
+use super::section::{Read, Section};
 use super::values::{DAY, choice, delta, domain, line, number};
 use crate::domain::duty::Duty;
 
 /// What statements, promises and clocks go by.
 #[derive(Debug, Clone, Serialize)]
 pub struct Communications {
-    /// Where a statement goes unless its draft says otherwise.
-    pub channels: Vec<String>,
     /// How long an approval holds.
     #[serde(serialize_with = "hashed::delta")]
     pub approval_lasts: TimeDelta,
@@ -54,7 +51,6 @@ const MINUTE: Duration = Duration::from_secs(60);
 pub(super) fn communications(root: &Section<'_>) -> Read<Communications> {
     let own = root.section("communications");
     let span = |key: &'static str, default| own.or(key, delta(MINUTE, 30 * DAY), default);
-    let channels = own.list("channels", channel);
     let approval_lasts = span("approval_lasts", TimeDelta::hours(4));
     let draft_abandoned_after = span("draft_abandoned_after", TimeDelta::hours(2));
     let promise_reminder = span("promise_reminder", TimeDelta::minutes(30));
@@ -67,17 +63,11 @@ pub(super) fn communications(root: &Section<'_>) -> Read<Communications> {
     let link_hosts = own.list("link_hosts", domain);
     let own_countries = own.list("own_countries", line);
     let duties = own.list("duties", choice(DUTIES));
-    own.finish_after(|own| {
-        let channels = channels?.unwrap_or_else(|| vec!["status".to_owned()]);
-        if channels.is_empty() {
-            let text = "a statement has to go somewhere; name a place, or leave the key out";
-            return Err(own.wrong("channels", text));
-        }
+    own.finish_after(|_| {
         let mut duties = duties?.unwrap_or_else(|| vec![Duty::UkGdpr]);
         duties.sort_unstable();
         duties.dedup();
         Ok(Communications {
-            channels,
             approval_lasts: approval_lasts?,
             draft_abandoned_after: draft_abandoned_after?,
             promise_reminder: promise_reminder?,
@@ -88,20 +78,4 @@ pub(super) fn communications(root: &Section<'_>) -> Read<Communications> {
             duties,
         })
     })
-}
-
-/// The name of a place as statements go by it.
-fn channel(value: &Value<'_>) -> Parsed<String> {
-    let text = line(value)?;
-    let is_name = text.len() <= 40
-        && text
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || "_-.".contains(c));
-    match is_name {
-        true => Ok(text),
-        false => Err(format!(
-            "{} is no name of a place; use letters, figures, - and _, such as \"status\"",
-            quoted(&text)
-        )),
-    }
 }

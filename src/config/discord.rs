@@ -82,7 +82,7 @@ pub(super) fn discord(root: &Section<'_>) -> Read<Option<Discord>> {
 }
 
 /// Discord shows ids as long numbers: with and without quotes is right.
-fn snowflake(value: &Value<'_>) -> Parsed<NonZeroU64> {
+pub(super) fn snowflake(value: &Value<'_>) -> Parsed<NonZeroU64> {
     let text = match value.raw {
         DeValue::Integer(number) if number.radix() == 10 => number.as_str().to_owned(),
         _ => line(value)?,
@@ -92,7 +92,7 @@ fn snowflake(value: &Value<'_>) -> Parsed<NonZeroU64> {
 }
 
 /// The token goes there, so it has to be this machine or TLS.
-fn api_base(value: &Value<'_>) -> Parsed<String> {
+pub(super) fn api_base(value: &Value<'_>) -> Parsed<String> {
     let text = line(value)?;
     let url = Url::parse(&text).ok();
     let host = |url: &Url| {

@@ -6,6 +6,7 @@
 
 mod alarm;
 mod bot;
+mod chats;
 mod communications;
 mod containment;
 mod directory;
@@ -48,6 +49,7 @@ use crate::domain::way::Ways;
 
 pub use self::alarm::Alarm;
 pub use self::bot::{Bot, GUEST};
+pub use self::chats::{Chat, ChatKind, Chats, Readers, STATUS};
 pub use self::communications::Communications;
 pub use self::containment::Containment;
 pub use self::directory::{Directory, DirectoryFile, DirectoryKind};
@@ -100,6 +102,8 @@ pub struct Config {
     pub ways: Ways,
     /// Where status posts go, if anywhere.
     pub discord: Option<Discord>,
+    /// Where else they go, and who reads there.
+    pub chats: Chats,
     /// What differs from the timetables.
     pub ladders: Ladders,
     /// When letters may go out.
@@ -197,6 +201,7 @@ fn config(reader: &Reader<'_>, table: &DeTable<'_>, file: &Path, whole: bool) ->
     let sms = ways::sms(&root);
     let ways = ways::ways(&root, sms.as_ref().is_ok_and(Option::is_some));
     let discord = discord::discord(&root);
+    let chats = chats::chats(&root, discord.as_ref().ok());
     let ladders = timetable::ladders(&root);
     let calendar = timetable::calendar(&root);
     let schedule = timetable::schedule(&root, site);
@@ -223,6 +228,7 @@ fn config(reader: &Reader<'_>, table: &DeTable<'_>, file: &Path, whole: bool) ->
         sms: sms?,
         ways: ways?,
         discord: discord?,
+        chats: chats?,
         ladders: ladders?,
         calendar: calendar?,
         schedule: schedule?,

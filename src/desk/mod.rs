@@ -8,6 +8,7 @@ pub mod incident;
 pub mod nudges;
 pub mod office;
 pub mod partner;
+pub mod posts;
 pub mod progress;
 pub mod roles;
 pub mod statement;

@@ -17,6 +17,8 @@ pub enum Act {
     IncidentPromise,
     /// Reads incidents, their figures and their story.
     IncidentRead,
+    /// Says whether a message that may be on a channel is there.
+    PostSettle,
     /// Writes down a partner, their reference, or how they may be named.
     PartnerNote,
     /// Reads them.
@@ -49,11 +51,12 @@ pub enum Act {
 
 impl Act {
     /// All of them.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::IncidentOpen,
         Self::IncidentMove,
         Self::IncidentPromise,
         Self::IncidentRead,
+        Self::PostSettle,
         Self::PartnerNote,
         Self::PartnerRead,
         Self::ClockStart,
@@ -74,7 +77,7 @@ impl Act {
     pub const fn roles(self) -> &'static [Role] {
         use Role::{Approver, Communications, Compliance, IncidentLead, Security};
         match self {
-            Self::IncidentOpen | Self::IncidentMove | Self::IncidentPromise => {
+            Self::IncidentOpen | Self::IncidentMove | Self::IncidentPromise | Self::PostSettle => {
                 &[Communications, Security, IncidentLead]
             }
             Self::IncidentRead | Self::StatementRead | Self::PartnerRead => {
@@ -101,6 +104,7 @@ impl Act {
             Self::IncidentMove => "move an incident to another state",
             Self::IncidentPromise => "promise a next update",
             Self::IncidentRead => "read incidents",
+            Self::PostSettle => "say whether a message is on its channel",
             Self::PartnerNote => "write down partners",
             Self::PartnerRead => "read partners",
             Self::ClockStart => "say since when you are aware of an incident",

@@ -10,10 +10,11 @@ use super::roles::{Act, Declined, declined, may};
 use super::wording::{self, Facts};
 use super::{guard, nudges, partner};
 use crate::app::App;
+use crate::domain::audience::{Audience, may_say};
 use crate::domain::fill::{gaps, tidy};
 use crate::domain::guard::Finding;
 use crate::domain::questions::{Question, unanswered};
-use crate::domain::statement::{self, Audience, StatementEvent, StatementKind, Wording};
+use crate::domain::statement::{self, StatementEvent, StatementKind, Wording};
 use crate::domain::{IncidentId, StatementId};
 use crate::store::{
     Approval, Entry, Statement, StatementDraft, StatementPost, StatementVersion, Tx,
@@ -31,7 +32,7 @@ pub struct NewDraft<'a> {
     pub incident: IncidentId,
     /// Who reads it.
     pub audience: Audience,
-    /// Where it goes, by the names of the config; its usual places if empty.
+    /// Where it goes, by the names of the config; wherever its audience reads if empty.
     pub channels: &'a [String],
     /// The text, with variables such as `{{ compromised }}`; or that of a template.
     pub text: Body<'a>,
@@ -75,6 +76,8 @@ pub struct Preview {
     pub gaps: Vec<String>,
     /// Partners that it names in words that they have not agreed to.
     pub uncleared: Vec<String>,
+    /// Channels that would not show it whole.
+    pub too_long_for: Vec<String>,
     /// Where it is posted, once it is out.
     pub posts: Vec<StatementPost>,
     /// What stands above its posts, if a later one put it right or took it back.
@@ -138,23 +141,31 @@ async fn no(
     declined(app, act, Some(&thing(id)), by, why).await
 }
 
-/// Channels by their names, each once.
-fn channels(app: &App, named: &[String]) -> anyhow::Result<Vec<String>> {
-    let mut all = match named {
-        [] => app.config.communications.channels.clone(),
-        named => named.to_vec(),
-    };
+/// Channels by their names, each once: those that are named, if `audience` reads there, or all that it reads. None: it goes
+/// nowhere by itself.
+fn channels(app: &App, audience: Audience, named: &[String]) -> anyhow::Result<Vec<String>> {
+    let mut all = named.to_vec();
+    if named.is_empty() {
+        let own = app
+            .places
+            .iter()
+            .filter(|place| place.readers == Some(audience));
+        all.extend(own.map(|place| place.name.clone()));
+    }
     all.sort_unstable();
     all.dedup();
-    let is_name = |name: &String| {
-        (1..=40).contains(&name.len())
-            && name
-                .chars()
-                .all(|c| c.is_ascii_alphanumeric() || "_-.".contains(c))
-    };
-    if all.len() > 10 || !all.iter().all(is_name) {
-        let why = "a place has a name of letters, figures, - and _, and there are ten at most";
-        return Err(Declined(why.to_owned()).into());
+    for name in &all {
+        let Some(place) = app.places.iter().find(|place| place.name == *name) else {
+            let known: Vec<&str> = app.places.iter().map(|place| place.name.as_str()).collect();
+            let known = match known.is_empty() {
+                true => "there is none; see [discord], [[chat]] and [[audience]] in the config"
+                    .to_owned(),
+                false => format!("there are: {}", known.join(", ")),
+            };
+            return Err(Declined(format!("there is no such channel; {known}")).into());
+        };
+        may_say(audience, &all, name, place.readers)
+            .map_err(|why| Declined(format!("it cannot go to {name}: {why}")))?;
     }
     Ok(all)
 }
@@ -199,7 +210,7 @@ pub async fn draft(app: &App, new: &NewDraft<'_>, by: &str) -> anyhow::Result<St
             checked(&filled)?
         }
     };
-    let channels = channels(app, new.channels)?;
+    let channels = channels(app, new.audience, new.channels)?;
     let mut tx = app.store.begin().await?;
     if tx.incident(new.incident).await?.is_none() {
         return Err(Declined(format!(
@@ -233,11 +244,13 @@ pub async fn edit(
         Some(text) => checked(text)?,
         None => before.body.clone(),
     };
+    let audience = edit.audience.unwrap_or(before.audience);
     let channels = match edit.channels {
-        Some(named) => channels(app, named)?,
+        Some(named) => channels(app, audience, named)?,
+        // Other readers have other channels.
+        None if audience != before.audience => channels(app, audience, &[])?,
         None => before.channels.clone(),
     };
-    let audience = edit.audience.unwrap_or(before.audience);
     if before.about.is_some() && (audience, &channels) != (before.audience, &before.channels) {
         let why = "a correction or withdrawal goes where the statement went that it is about";
         return Err(no(app, Act::StatementEdit, id, by, why).await);
@@ -302,6 +315,7 @@ async fn look(app: &App, statement: Statement, facts: &Facts) -> anyhow::Result<
     };
     Ok(Preview {
         uncleared,
+        too_long_for: too_long_for(app, &statement, &wording.text),
         hash: wording.hash(),
         gaps: gaps(&wording.text).into_iter().map(str::to_owned).collect(),
         unanswered: open,
@@ -311,6 +325,20 @@ async fn look(app: &App, statement: Statement, facts: &Facts) -> anyhow::Result<
         posts: Vec::new(),
         mark: None,
     })
+}
+
+/// The longest mark that may ever stand above it, in characters; see [`statement::mark`].
+const MARK: usize = 160;
+
+/// The channels that would cut it off: what was approved word for word is shown word for word.
+fn too_long_for(app: &App, statement: &Statement, text: &str) -> Vec<String> {
+    let marked = format!("{}\n\n{text}", "x".repeat(MARK));
+    app.places
+        .iter()
+        .filter(|place| statement.channels.contains(&place.name))
+        .filter(|place| !place.channel.shows_whole(&marked))
+        .map(|place| place.name.clone())
+        .collect()
 }
 
 /// Approves a draft and freezes its figures. `seen` is the hash of the preview that the approver looked at, if they say.
@@ -373,6 +401,12 @@ fn unfinished(preview: &Preview) -> Option<String> {
         return Some(format!(
             "{}; use the wording that they cleared, or have it cleared: bell incident partner clear",
             preview.uncleared.join("; ")
+        ));
+    }
+    if !preview.too_long_for.is_empty() {
+        return Some(format!(
+            "it is too long to be shown whole on {}; shorten it, or send it elsewhere",
+            preview.too_long_for.join(", ")
         ));
     }
     if preview.unanswered.is_empty() {

@@ -5,11 +5,13 @@
 
 pub mod access;
 pub mod address;
+pub mod audience;
 pub mod calendar;
 pub mod campaign;
 pub mod case;
 pub mod closing;
 pub mod containment;
+pub mod course;
 pub mod delivery;
 pub mod duty;
 pub mod escalation;
@@ -28,6 +30,7 @@ pub mod notice;
 pub mod person;
 pub mod phone;
 pub mod policy;
+pub mod post;
 pub mod questions;
 pub mod rate;
 pub mod reply;
@@ -37,6 +40,7 @@ pub mod stated;
 pub mod statement;
 pub mod survival;
 pub mod text;
+pub mod timeline;
 pub mod way;
 
 pub use address::{EmailAddress, PersonName};

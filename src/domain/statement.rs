@@ -7,42 +7,12 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::address::fold;
+use super::audience::Audience;
 use super::ids::StatementId;
 use super::moment::Moment;
 
 /// Longest text of a statement, in characters. What every channel takes in one piece is shorter and its own affair.
 pub const MOST_CHARS: usize = 3_500;
-
-/// Who reads it. A text that was approved for one audience goes to no other.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Audience {
-    /// Everybody who works here.
-    Staff,
-    /// The public, and the press.
-    Press,
-    /// Other organisations that are concerned.
-    Partners,
-}
-
-impl Audience {
-    /// All of them.
-    pub const ALL: [Self; 3] = [Self::Staff, Self::Press, Self::Partners];
-
-    /// The word that config, database and documents use.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Staff => "staff",
-            Self::Press => "press",
-            Self::Partners => "partners",
-        }
-    }
-
-    /// The audience that a word names.
-    pub fn from_word(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|one| one.word() == word)
-    }
-}
 
 /// What a statement is to another one.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]

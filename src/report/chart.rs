@@ -71,10 +71,10 @@ pub fn draw(burn: &BurnDown, zone: Tz) -> Result<Option<String>, ReportError> {
 }
 
 /// Where times and counts lie on the picture.
-struct Frame {
-    first: i64,
-    last: i64,
-    top: u64,
+pub(super) struct Frame {
+    pub(super) first: i64,
+    pub(super) last: i64,
+    pub(super) top: u64,
 }
 
 impl Frame {
@@ -126,7 +126,7 @@ fn top(burn: &BurnDown) -> u64 {
 }
 
 /// The distance between grid lines: 1, 2 or 5 times a power of ten, for about five lines.
-fn step(most: u64) -> u64 {
+pub(super) fn step(most: u64) -> u64 {
     let mut power = 1;
     loop {
         for factor in [1, 2, 5] {
@@ -173,7 +173,7 @@ fn days<'a>(area: &Area<'a>, frame: &Frame, zone: Tz) -> Drawn<'a> {
     Ok(())
 }
 
-fn ticks(frame: &Frame, zone: Tz) -> Vec<(Moment, String)> {
+pub(super) fn ticks(frame: &Frame, zone: Tz) -> Vec<(Moment, String)> {
     const HOUR: i64 = 3_600_000_000;
     let inside = |at: &Moment| (frame.first..=frame.last).contains(&at.micros());
     let hours = (frame.last - frame.first) / HOUR;

@@ -8,6 +8,7 @@ mod csv;
 mod html;
 mod json;
 pub mod letters;
+mod picture;
 mod signed;
 mod tables;
 #[cfg(test)]
@@ -20,6 +21,7 @@ use sha2::{Digest, Sha256};
 pub use csv::render_csv;
 pub use html::render_html;
 pub use json::{LAYOUT, SCHEMA, render_json};
+pub use picture::picture;
 
 pub use signed::{HOW_TO_VERIFY, SigningError, SigningKey};
 

@@ -1,23 +1,24 @@
-//! Figures → the status post of each incident: one post, edited in place when the figures move. Counts only.
+//! Figures → an incident's messages on every channel of those who read of it: one status post, edited in place when the figures
+//! move, and a timeline below it. Counts only.
+//!
+//! `content` is what is said, `say` how one message gets there once.
+
+mod content;
+mod say;
 
 use anyhow::Context;
-use chrono::TimeDelta;
-use data_encoding::HEXLOWER;
 use serde::Serialize;
-use sha2::{Digest, Sha256};
 
-use crate::app::App;
-use crate::channels::discord::{MessageId, Miss, StatusChannel, StatusLine, StatusPost};
+pub(super) use self::content::Content;
+use self::content::{Facts, Status};
+pub(super) use self::say::{Round, Spoken};
+use crate::app::{App, Place};
+use crate::channels::MessageId;
 use crate::domain::Moment;
 use crate::domain::incident::IncidentState;
-use crate::messages::StatusContext;
-use crate::store::{Incident, Post, PostState};
-
-/// The one place that posts go to.
-const CHANNEL: &str = "status";
-
-/// Within this time the channel itself recognises a repeated post by its nonce; later we look for it first.
-const NONCE_HOLDS: TimeDelta = TimeDelta::minutes(2);
+use crate::domain::post::{PostState, What};
+use crate::domain::timeline::{Line, lines};
+use crate::store::{Incident, Post};
 
 /// What was said.
 #[derive(Clone, PartialEq, Debug, Default, Serialize)]
@@ -28,6 +29,8 @@ pub struct Announced {
     pub edited: u64,
     /// Posts that say what is true already.
     pub unchanged: u64,
+    /// Lines that were added to timelines.
+    pub lines: u64,
     /// Posts that wait: what the channel said.
     pub waiting: Vec<String>,
 }
@@ -39,6 +42,11 @@ impl std::fmt::Display for Announced {
             "{} posted, {} edited, {} unchanged",
             self.posted, self.edited, self.unchanged
         )?;
+        match self.lines {
+            0 => {}
+            1 => f.write_str(", 1 line added to the timeline")?,
+            many => write!(f, ", {many} lines added to the timeline")?,
+        }
         for waiting in &self.waiting {
             write!(f, "\nwaiting: {waiting}")?;
         }
@@ -46,195 +54,190 @@ impl std::fmt::Display for Announced {
     }
 }
 
-/// Brings the status post of every incident up to date. Without a channel there is nothing to do.
+/// Brings everything that is said of any incident up to date, on every channel. Without a channel there is nothing to do.
 pub async fn announce(app: &App) -> anyhow::Result<Announced> {
     let mut announced = Announced::default();
-    let Some(channel) = &app.status else {
+    if app.places.is_empty() {
         return Ok(announced);
-    };
-    let incidents = {
-        let mut tx = app.store.read().await?;
-        tx.incidents().await?
-    };
-    for incident in incidents {
-        one(app, channel, &incident, &mut announced)
-            .await
-            .with_context(|| format!("the status post of {}", incident.reference))?;
+    }
+    let facts = content::facts(app).await?;
+    for place in &app.places {
+        let mut round = Round::begin(app, place, &mut announced).await?;
+        // In the order in which they happened: that is how readers find them.
+        for incident in facts.incidents.iter().rev() {
+            one(app, &facts, &mut round, incident, &mut announced)
+                .await
+                .with_context(|| format!("what {} says of {}", place.name, incident.reference))?;
+        }
+        round.end(app).await?;
     }
     Ok(announced)
 }
 
 async fn one(
     app: &App,
-    channel: &StatusChannel,
+    facts: &Facts,
+    round: &mut Round<'_>,
     incident: &Incident,
     announced: &mut Announced,
 ) -> anyhow::Result<()> {
-    let now = app.clock.now();
-    let (before, said) = {
-        let mut tx = app.store.read().await?;
-        let before = tx.post(incident.id, CHANNEL).await?;
-        (before, content(app, &mut tx, incident, now).await?)
-    };
-    let hash = HEXLOWER.encode(&Sha256::digest(said.fingerprint()));
-    let up_to_date = before
-        .as_ref()
-        .is_some_and(|post| post.state == PostState::Posted && post.content_hash == hash);
-    // A resolved incident keeps its last word.
-    let is_over = incident.state == IncidentState::Resolved
-        && before
-            .as_ref()
-            .is_some_and(|post| post.said_at.is_some_and(|at| at >= incident.changed_at));
-    if up_to_date || is_over {
-        announced.unchanged += 1;
+    // Counts and states are approved by nobody, so only those get them of whom the config says so.
+    if !round.place.has_status || round.rests() {
         return Ok(());
     }
-    // The intent is written down before the call; the message's id after it.
-    let mut tx = app.store.begin().await?;
-    let post = tx.intend_post(incident.id, CHANNEL, &hash, now).await?;
-    tx.commit().await?;
-    let content = said.post(incident, post.version);
-    let outcome = say(channel, before.as_ref(), &post, &content, now).await;
-    let mut tx = app.store.begin().await?;
-    match outcome {
-        Ok(Said::New(id)) => {
-            tx.settle_post(&post, PostState::Posted, Some(&id.0), now)
-                .await?;
-            announced.posted += 1;
+    let before = {
+        let mut tx = app.store.read().await?;
+        tx.post(incident.id, &round.place.name, What::Status)
+            .await?
+    };
+    if is_over(incident, before.as_ref()) {
+        announced.unchanged += 1;
+        // Some were over before there were timelines.
+        if before.is_none_or(|post| post.thread_id.is_none()) {
+            return Ok(());
         }
-        Ok(Said::Again(id)) => {
-            tx.settle_post(&post, PostState::Posted, Some(&id.0), now)
-                .await?;
-            announced.edited += 1;
-        }
-        Err(Miss::Gone) => {
-            tracing::warn!(incident.id = %incident.id, "the status post was deleted by somebody; it is posted anew next time");
-            tx.settle_post(&post, PostState::Gone, None, now).await?;
-            announced.waiting.push(format!(
-                "{}: the post was deleted by somebody; it is posted anew next time",
-                incident.reference
-            ));
-        }
-        Err(miss) => {
-            let state = if matches!(miss, Miss::Unsure) {
-                PostState::InDoubt
-            } else {
-                PostState::Intended
-            };
-            let external = post.external_id.clone();
-            let state = if external.is_some() && state == PostState::Intended {
-                PostState::InDoubt
-            } else {
-                state
-            };
-            tx.settle_post(&post, state, external.as_deref(), now)
-                .await?;
-            tracing::warn!(incident.id = %incident.id, "the status post waits: {miss}");
-            announced
-                .waiting
-                .push(format!("{}: {miss}", incident.reference));
+    } else {
+        let status = content::status(app, facts, incident)?;
+        let said = status_post(round.place, incident, facts, &status, before.as_ref());
+        match round.say(app, incident, &said, None, announced).await? {
+            Spoken::New => announced.posted += 1,
+            Spoken::Changed => announced.edited += 1,
+            Spoken::AsBefore => announced.unchanged += 1,
+            Spoken::Not => {}
         }
     }
-    tx.commit().await?;
+    // Where there are no threads, the messages that follow one another are the timeline.
+    match round.place.channel.can().thread {
+        true => timeline(app, round, incident, announced).await,
+        false => Ok(()),
+    }
+}
+
+/// A resolved incident keeps its last word.
+fn is_over(incident: &Incident, before: Option<&Post>) -> bool {
+    incident.state == IncidentState::Resolved
+        && before.is_some_and(|post| {
+            post.state == PostState::Posted
+                && post.said_at.is_some_and(|at| at >= incident.changed_at)
+        })
+}
+
+fn status_post(
+    place: &Place,
+    incident: &Incident,
+    facts: &Facts,
+    status: &Status,
+    before: Option<&Post>,
+) -> Content {
+    let edits = place.channel.can().edit;
+    let version = before.map_or(1, |post| post.version + 1);
+    let follows = before.and_then(|post| post.said_at).filter(|_| !edits);
+    Content {
+        what: What::Status,
+        // Where nothing can be changed, each change is a message of its own, and figures alone are no news.
+        fingerprint: match edits {
+            true => status.fingerprint(),
+            false => status.news(),
+        },
+        post: status.post(incident, version, follows),
+        course: facts.course(incident),
+    }
+}
+
+/// The lines that are not there yet, oldest first, below the status post.
+async fn timeline(
+    app: &App,
+    round: &mut Round<'_>,
+    incident: &Incident,
+    announced: &mut Announced,
+) -> anyhow::Result<()> {
+    let (told, said) = {
+        let mut tx = app.store.read().await?;
+        let told = tx.incident_timeline(incident.id).await?;
+        let said = tx.incident_posts(incident.id, &round.place.name).await?;
+        (told, said)
+    };
+    let is_said = |what: What| {
+        said.iter()
+            .any(|post| post.what == what && post.state == PostState::Posted)
+    };
+    let new: Vec<Line> = lines(&told)
+        .into_iter()
+        .filter(|line| !is_said(line.what))
+        .collect();
+    // First the post, then what stands below it.
+    let status = said.iter().find(|post| post.what == What::Status);
+    let Some((status, root)) = status.and_then(|post| Some((post, post.external_id.clone()?)))
+    else {
+        return Ok(());
+    };
+    if new.is_empty() {
+        return Ok(());
+    }
+    let Some(thread) = thread(app, round, incident, status, root, announced).await? else {
+        return Ok(());
+    };
+    for line in new {
+        let said = content::line(app, incident, &line);
+        let spoken = round
+            .say(app, incident, &said, Some(&thread), announced)
+            .await?;
+        match spoken {
+            Spoken::New | Spoken::Changed => announced.lines += 1,
+            Spoken::AsBefore => {}
+            // Later lines do not overtake this one.
+            Spoken::Not => break,
+        }
+    }
+    if round.lost_thread() {
+        let mut tx = app.store.begin().await?;
+        tx.thread_post(status.id, None).await?;
+        tx.commit().await?;
+    }
     Ok(())
 }
 
-enum Said {
-    New(MessageId),
-    Again(MessageId),
-}
-
-/// Edits what is there, or posts; a post that may be there already is looked for first.
-async fn say(
-    channel: &StatusChannel,
-    before: Option<&Post>,
-    post: &Post,
-    content: &StatusPost,
-    now: Moment,
-) -> Result<Said, Miss> {
-    if let Some(id) = &post.external_id {
-        let id = MessageId(id.clone());
-        channel.edit(&id, content).await?;
-        return Ok(Said::Again(id));
+/// The thread below the status post, opened if there is none. None: not now.
+async fn thread(
+    app: &App,
+    round: &mut Round<'_>,
+    incident: &Incident,
+    status: &Post,
+    root: String,
+    announced: &mut Announced,
+) -> anyhow::Result<Option<MessageId>> {
+    if let Some(thread) = &status.thread_id {
+        return Ok(Some(MessageId(thread.clone())));
     }
-    let tried_before = before.is_some_and(|before| before.state != PostState::Gone);
-    let is_old = before.is_some_and(|before| now.since(before.intended_at) > NONCE_HOLDS);
-    if tried_before
-        && is_old
-        && let Some(id) = channel.find_recent(&content.footer_reference).await?
-    {
-        channel.edit(&id, content).await?;
-        return Ok(Said::Again(id));
+    if round.rests() {
+        return Ok(None);
     }
-    channel.post(content, &post.nonce).await.map(Said::New)
-}
-
-/// What there is to say.
-struct Content {
-    text: String,
-    lines: Vec<StatusLine>,
-    as_of: String,
-}
-
-impl Content {
-    /// What makes an edit worth while: everything but the moment it is said.
-    fn fingerprint(&self) -> String {
-        let lines: Vec<String> = self
-            .lines
-            .iter()
-            .map(|line| format!("{}\u{1f}{}", line.label, line.value))
-            .collect();
-        format!("{}\u{1e}{}", self.text, lines.join("\u{1e}"))
-    }
-
-    fn post(self, incident: &Incident, version: i64) -> StatusPost {
-        StatusPost {
-            title: incident.title.clone(),
-            state: incident.state.word().to_owned(),
-            text: self.text,
-            lines: self.lines,
-            footer_reference: incident.reference.clone(),
-            footer_note: Some(format!("update {version}, {}", self.as_of)),
+    let name = format!("{}: what happened when", incident.reference);
+    match round.place.channel.thread(&MessageId(root), &name).await {
+        Ok(thread) => {
+            let mut tx = app.store.begin().await?;
+            tx.thread_post(status.id, Some(&thread.0)).await?;
+            tx.commit().await?;
+            Ok(Some(thread))
+        }
+        Err(miss) => {
+            // To open it twice opens it once, so there is no doubt about it.
+            announced.waiting.push(format!(
+                "{}: its timeline waits: {miss}",
+                incident.reference
+            ));
+            round.missed(&miss);
+            Ok(None)
         }
     }
 }
 
-async fn content(
-    app: &App,
-    tx: &mut crate::store::Tx,
-    incident: &Incident,
-    now: Moment,
-) -> anyhow::Result<Content> {
-    let figures = tx.figures(now).await?;
+/// In the site's zone.
+fn in_full(app: &App, moment: Moment) -> String {
     let zone = app.calendar.zone();
-    let at = |moment: Moment| {
-        format!(
-            "{} ({})",
-            moment.utc().with_timezone(&zone).format("%-d %B %Y, %H:%M"),
-            zone.name()
-        )
-    };
-    let line = |label: &str, value: String| StatusLine {
-        label: label.to_owned(),
-        value,
-    };
-    let mut lines: Vec<StatusLine> = figures
-        .lines()
-        .into_iter()
-        .map(|(label, value)| line(label, value))
-        .collect();
-    if let Some(next) = incident
-        .next_update_at
-        .filter(|_| incident.state != IncidentState::Resolved)
-    {
-        lines.push(line("Next update by", at(next)));
-    }
-    Ok(Content {
-        text: app.letters.messages.render_status(&StatusContext {
-            state: incident.state,
-            team: app.letters.constants.team.clone(),
-        })?,
-        lines,
-        as_of: at(now),
-    })
+    format!(
+        "{} ({})",
+        moment.utc().with_timezone(&zone).format("%-d %B %Y, %H:%M"),
+        zone.name()
+    )
 }

@@ -1,21 +1,16 @@
-//! Published statements → posts: each once on each channel that we reach, and marked once a later one puts it right.
+//! Published statements → posts: each once on each of its channels, and marked once a later one puts it right.
 
 use anyhow::Context;
-use chrono::TimeDelta;
 use serde::Serialize;
 
+use super::announce::{Announced, Content, Round, Spoken};
 use crate::app::App;
-use crate::channels::discord::{MessageId, Miss, StatusChannel, StatusPost};
+use crate::channels::StatusPost;
+use crate::domain::audience::may_say;
+use crate::domain::post::{PostState, What};
 use crate::domain::statement::{StatementState, mark};
-use crate::domain::{Moment, StatementId};
 use crate::messages::moment_in_words;
-use crate::store::{PostState, Statement, StatementPost, Tx};
-
-/// The one place that we post to ourselves.
-const CHANNEL: &str = "status";
-
-/// Within this time the channel itself recognises a repeated post by its nonce; later we look for it first.
-const NONCE_HOLDS: TimeDelta = TimeDelta::minutes(2);
+use crate::store::{Incident, Statement, StatementPost, Tx};
 
 /// What was posted.
 #[derive(Clone, PartialEq, Debug, Default, Serialize)]
@@ -45,98 +40,104 @@ impl std::fmt::Display for Posted {
 /// Posts what is out and not posted, and marks what was put right. Without a channel there is nothing to do.
 pub async fn post(app: &App) -> anyhow::Result<Posted> {
     let mut posted = Posted::default();
-    let Some(channel) = &app.status else {
-        return Ok(posted);
-    };
-    let due = app.store.read().await?.statement_posts_due(CHANNEL).await?;
-    for post in due {
-        one(app, channel, &post, &mut posted)
-            .await
-            .with_context(|| format!("the post of statement {}", post.statement))?;
+    for place in &app.places {
+        let due = {
+            let mut tx = app.store.read().await?;
+            tx.statement_posts_due(&place.name).await?
+        };
+        if due.is_empty() {
+            continue;
+        }
+        let mut announced = Announced::default();
+        let mut round = Round::begin(app, place, &mut announced).await?;
+        for post in due {
+            one(app, &mut round, &post, &mut posted, &mut announced)
+                .await
+                .with_context(|| format!("the post of statement {}", post.statement))?;
+        }
+        posted.waiting.append(&mut announced.waiting);
+        round.end(app).await?;
     }
     Ok(posted)
 }
 
 async fn one(
     app: &App,
-    channel: &StatusChannel,
+    round: &mut Round<'_>,
     post: &StatementPost,
     posted: &mut Posted,
+    announced: &mut Announced,
 ) -> anyhow::Result<()> {
-    let now = app.clock.now();
-    let Some((content, mark)) = ({
+    let place = round.place;
+    let Some(due) = ({
         let mut tx = app.store.read().await?;
-        content(app, &mut tx, post).await?
+        due(app, &mut tx, post).await?
     }) else {
         return Ok(());
     };
-    // The intent is written down before the call; the message's id after it.
-    let mut tx = app.store.begin().await?;
-    if !tx.try_statement_post(post, now).await? {
+    // At the approval the config may have said something else.
+    let statement = &due.statement;
+    let allowed = may_say(
+        statement.audience,
+        &statement.channels,
+        &place.name,
+        place.readers,
+    );
+    if let Err(why) = allowed {
+        posted.waiting.push(format!(
+            "statement {} does not go to {}: {why}",
+            statement.id, place.name
+        ));
         return Ok(());
     }
-    tx.commit().await?;
-    let outcome = say(channel, post, &content, now).await;
+    // Where nothing can be changed, the later statement is the mark.
+    let is_told = post.external_id.is_some() && !place.channel.can().edit;
+    let spoken = match is_told {
+        true => Spoken::AsBefore,
+        false => {
+            round
+                .say(app, &due.incident, &due.content, None, announced)
+                .await?
+        }
+    };
+    let now = app.clock.now();
     let mut tx = app.store.begin().await?;
-    match outcome {
-        Ok(id) => {
-            tx.settle_statement_post(post, PostState::Posted, Some(&id.0), mark, now)
+    let said = tx
+        .post(due.incident.id, &place.name, due.content.what)
+        .await?;
+    let state = said.as_ref().map(|said| said.state);
+    let external = said.and_then(|said| said.external_id);
+    match (spoken, state) {
+        (Spoken::New | Spoken::Changed | Spoken::AsBefore, _) => {
+            let mark = statement.marked_by;
+            tx.settle_statement_post(post, PostState::Posted, external.as_deref(), mark, now)
                 .await?;
             match post.external_id.is_some() {
                 true => posted.marked += 1,
                 false => posted.posted += 1,
             }
         }
-        Err(miss) => {
-            let state = match &miss {
-                // Whoever deletes a statement's post has their reasons: it is not said again.
-                Miss::Gone => PostState::Gone,
-                Miss::Unsure => PostState::InDoubt,
-                Miss::Later(_) | Miss::Never(_) => post.state,
-            };
-            let text = format!("the post of statement {}: {miss}", post.statement);
-            tracing::warn!(statement.id = %post.statement, "{text}");
-            if state != post.state {
-                let external = post.external_id.as_deref();
-                tx.settle_statement_post(post, state, external, post.marked_by, now)
-                    .await?;
-            }
-            posted.waiting.push(text);
+        // Whoever deletes a statement's post has their reasons: it is not said again.
+        (Spoken::Not, Some(PostState::Gone)) => {
+            let external = post.external_id.as_deref();
+            tx.settle_statement_post(post, PostState::Gone, external, post.marked_by, now)
+                .await?;
         }
+        (Spoken::Not, _) => {}
     }
     tx.commit().await?;
     Ok(())
 }
 
-/// Marks what is there, or posts; a post that may be there already is looked for first.
-async fn say(
-    channel: &StatusChannel,
-    post: &StatementPost,
-    content: &StatusPost,
-    now: Moment,
-) -> Result<MessageId, Miss> {
-    if let Some(id) = &post.external_id {
-        let id = MessageId(id.clone());
-        channel.edit(&id, content).await?;
-        return Ok(id);
-    }
-    let is_old = post
-        .tried_at
-        .is_some_and(|tried| now.since(tried) > NONCE_HOLDS);
-    if is_old && let Some(id) = channel.find_recent(&content.footer_reference).await? {
-        channel.edit(&id, content).await?;
-        return Ok(id);
-    }
-    let nonce = format!("st{}", post.statement);
-    channel.post(content, &nonce).await
+/// What is to be posted, and about what.
+struct Due {
+    statement: Statement,
+    incident: Incident,
+    content: Content,
 }
 
-/// What a post says, and which mark that bears. None: it is not out.
-async fn content(
-    app: &App,
-    tx: &mut Tx,
-    post: &StatementPost,
-) -> anyhow::Result<Option<(StatusPost, Option<StatementId>)>> {
+/// None: it is not out.
+async fn due(app: &App, tx: &mut Tx, post: &StatementPost) -> anyhow::Result<Option<Due>> {
     let Some(statement) = tx.statement(post.statement).await? else {
         return Ok(None);
     };
@@ -152,24 +153,32 @@ async fn content(
         approval.wording.hash() == approval.hash,
         "what is kept is not what was approved; it is not posted, please look into it"
     );
-    let title = tx
-        .incident(statement.incident)
-        .await?
-        .map(|incident| incident.title)
-        .unwrap_or_default();
+    let Some(incident) = tx.incident(statement.incident).await? else {
+        return Ok(None);
+    };
     let text = match mark_of(app, tx, &statement).await? {
         Some(mark) => format!("{mark}\n\n{}", approval.wording.text),
         None => approval.wording.text.clone(),
     };
-    let content = StatusPost {
-        title,
-        state: word(statement.state).to_owned(),
-        text,
-        lines: Vec::new(),
-        footer_reference: format!("Statement {}", statement.id),
-        footer_note: Some(statement.kind.word().to_owned()),
+    let what = What::Statement(statement.id.0);
+    let content = Content {
+        what,
+        fingerprint: text.clone(),
+        post: StatusPost {
+            title: incident.title.clone(),
+            state: word(statement.state).to_owned(),
+            text,
+            footer_reference: what.reference(&incident.reference),
+            footer_note: Some(format!("{} {}", statement.kind.word(), statement.id)),
+            ..StatusPost::default()
+        },
+        course: Vec::new(),
     };
-    Ok(Some((content, statement.marked_by)))
+    Ok(Some(Due {
+        statement,
+        incident,
+        content,
+    }))
 }
 
 const fn word(state: StatementState) -> &'static str {

@@ -2,6 +2,7 @@
 
 use super::{StoreError, Tx, on};
 use crate::domain::Moment;
+use crate::domain::course::Change;
 use crate::domain::figures::Figures;
 use crate::domain::finding::Category;
 
@@ -40,5 +41,23 @@ impl Tx {
                 .find(|(word, _)| word == category.word())
                 .map_or(0, |(_, count)| count.unsigned_abs())
         }))
+    }
+
+    /// How many cases were opened and closed in each ten minutes, oldest first.
+    pub async fn course_changes(&mut self) -> Result<Vec<Change>, StoreError> {
+        /// Ten minutes.
+        const SPAN: i64 = 600_000_000;
+        let rows: Vec<(i64, i64, i64)> = on!(self, db => sqlx::query_as(
+            "SELECT span, CAST(SUM(opened) AS BIGINT), CAST(SUM(closed) AS BIGINT) FROM (
+                 SELECT opened_at / $1 AS span, 1 AS opened, 0 AS closed FROM cases WHERE COALESCE(closed_as, '') <> 'withdrawn'
+                 UNION ALL SELECT closed_at / $1 AS span, 0 AS opened, 1 AS closed FROM cases WHERE closed_at IS NOT NULL AND COALESCE(closed_as, '') <> 'withdrawn'
+             ) AS changes GROUP BY span ORDER BY span",
+        ).bind(SPAN).fetch_all(db).await)?;
+        let changes = rows.into_iter().map(|(span, opened, closed)| Change {
+            at: Moment::from_micros((span + 1).saturating_mul(SPAN)),
+            opened: opened.unsigned_abs(),
+            closed: closed.unsigned_abs(),
+        });
+        Ok(changes.collect())
     }
 }

@@ -1,4 +1,4 @@
-//! Incidents, and the one post on each channel that tells of one.
+//! Incidents: what staff and public are told about.
 
 use serde::Serialize;
 
@@ -25,60 +25,6 @@ pub struct Incident {
     pub next_update_at: Option<Moment>,
 }
 
-/// How far a post is.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum PostState {
-    /// Written down before the call; not known to be there.
-    Intended,
-    /// It is there.
-    Posted,
-    /// The call broke off: look before saying it again.
-    InDoubt,
-    /// Somebody deleted it.
-    Gone,
-}
-
-impl PostState {
-    pub(super) const fn word(self) -> &'static str {
-        match self {
-            Self::Intended => "intended",
-            Self::Posted => "posted",
-            Self::InDoubt => "in_doubt",
-            Self::Gone => "gone",
-        }
-    }
-
-    pub(super) fn from_word(word: &str) -> Option<Self> {
-        [Self::Intended, Self::Posted, Self::InDoubt, Self::Gone]
-            .into_iter()
-            .find(|state| state.word() == word)
-    }
-}
-
-/// One post: an incident on a channel.
-#[derive(Clone, PartialEq, Debug, Serialize)]
-pub struct Post {
-    /// Its number.
-    pub id: i64,
-    /// The incident it tells of.
-    pub incident: IncidentId,
-    /// The same for every try at the same post.
-    pub nonce: String,
-    /// Of what was last meant to be said.
-    pub version: i64,
-    /// Of the content last meant to be said.
-    pub content_hash: String,
-    /// How far it is.
-    pub state: PostState,
-    /// The channel's own id.
-    pub external_id: Option<String>,
-    /// When the version was written down.
-    pub intended_at: Moment,
-    /// When the channel last took it.
-    pub said_at: Option<Moment>,
-}
-
 type IncidentRow = (i64, String, String, String, i64, i64, Option<i64>);
 
 fn incident(
@@ -93,38 +39,6 @@ fn incident(
         changed_at: Moment::from_micros(changed_at),
         next_update_at: next_update_at.map(Moment::from_micros),
     })
-}
-
-#[derive(sqlx::FromRow)]
-struct PostRow {
-    id: i64,
-    incident_id: i64,
-    nonce: String,
-    version: i64,
-    content_hash: String,
-    state: String,
-    external_id: Option<String>,
-    intended_at: i64,
-    said_at: Option<i64>,
-}
-
-impl TryFrom<PostRow> for Post {
-    type Error = StoreError;
-
-    fn try_from(row: PostRow) -> Result<Self, StoreError> {
-        Ok(Self {
-            id: row.id,
-            incident: IncidentId(row.incident_id),
-            nonce: row.nonce,
-            version: row.version,
-            content_hash: row.content_hash,
-            state: PostState::from_word(&row.state)
-                .ok_or_else(|| strange("posts", "state", row.id))?,
-            external_id: row.external_id,
-            intended_at: Moment::from_micros(row.intended_at),
-            said_at: row.said_at.map(Moment::from_micros),
-        })
-    }
 }
 
 /// A promised update, as the ledger keeps it: the incident itself only knows the latest.
@@ -251,73 +165,5 @@ impl Tx {
             }
         }
         Ok(words)
-    }
-
-    /// The post of an incident on a channel, if one was ever meant.
-    pub async fn post(
-        &mut self,
-        incident: IncidentId,
-        channel: &str,
-    ) -> Result<Option<Post>, StoreError> {
-        let row: Option<PostRow> = on!(self, db => sqlx::query_as(
-            "SELECT id, incident_id, nonce, version, content_hash, state, external_id, intended_at, said_at FROM posts WHERE incident_id = $1 AND channel = $2",
-        ).bind(incident.0).bind(channel).fetch_optional(db).await)?;
-        row.map(Post::try_from).transpose()
-    }
-
-    /// Writes down what is about to be said, before the call: a new post, or the next version of the one there is.
-    pub async fn intend_post(
-        &mut self,
-        incident: IncidentId,
-        channel: &str,
-        content_hash: &str,
-        now: Moment,
-    ) -> Result<Post, StoreError> {
-        let nonce = format!("i{}v1", incident.0);
-        let row: PostRow = on!(self, db => sqlx::query_as(
-            "INSERT INTO posts (incident_id, channel, nonce, version, content_hash, state, intended_at) VALUES ($1, $2, $3, 1, $4, 'intended', $5)
-             ON CONFLICT (incident_id, channel) DO UPDATE SET version = posts.version + 1, content_hash = $4, intended_at = $5
-             RETURNING id, incident_id, nonce, version, content_hash, state, external_id, intended_at, said_at",
-        ).bind(incident.0).bind(channel).bind(nonce).bind(content_hash).bind(now.micros()).fetch_one(db).await)?;
-        Post::try_from(row)
-    }
-
-    /// Writes down how the call ended. A deleted post gets a fresh nonce: the channel must not take the next one for it.
-    pub async fn settle_post(
-        &mut self,
-        post: &Post,
-        state: PostState,
-        external_id: Option<&str>,
-        now: Moment,
-    ) -> Result<(), StoreError> {
-        let nonce = match state {
-            PostState::Gone => format!("i{}v{}", post.incident.0, post.version + 1),
-            PostState::Intended | PostState::Posted | PostState::InDoubt => post.nonce.clone(),
-        };
-        let said_at = (state == PostState::Posted).then_some(now.micros());
-        let changed = on!(self, db => sqlx::query(
-            "UPDATE posts SET state = $2, external_id = $3, nonce = $4, said_at = COALESCE($5, said_at) WHERE id = $1",
-        ).bind(post.id).bind(state.word()).bind(external_id).bind(nonce).bind(said_at).execute(db).await.map(|done| done.rows_affected()))?;
-        expect_one(changed, "posts", post.id)?;
-        let act = match (state, post.external_id.is_some()) {
-            (PostState::Posted, true) => "post.edited",
-            (PostState::Posted, false) => "post.posted",
-            (PostState::InDoubt, _) => "post.in_doubt",
-            (PostState::Gone, _) => "post.gone",
-            (PostState::Intended, _) => "post.intended",
-        };
-        let detail = serde_json::json!({
-            "version": post.version,
-            "content": post.content_hash,
-            "external": external_id,
-        });
-        self.note(
-            now,
-            "bell",
-            act,
-            Some(&format!("incident:{}", post.incident)),
-            Some(&detail.to_string()),
-        )
-        .await
     }
 }

@@ -33,6 +33,7 @@ mod other_ways;
 mod outbox;
 mod partners;
 mod people;
+mod posts;
 mod rates;
 mod reach;
 mod runs;
@@ -63,7 +64,7 @@ pub use hand_overs::{
     HandOver, HandOverBegun, HandOverClaim, HandOverDraft, HandOverDue, HandOverEnd,
 };
 pub use holds::Hold;
-pub use incidents::{Incident, Post, PostState};
+pub use incidents::Incident;
 pub use ledger::Entry;
 pub use nudges::Nudge;
 pub use other_ways::{HandedOut, OtherDelivery, OtherDraft, Outstanding, Tried};
@@ -73,6 +74,7 @@ pub use outbox::{
 };
 pub use partners::{Partner, PartnerDraft};
 pub use people::{AccountFacts, DirectoryChange, Known, PersonFacts, SyncCounts};
+pub use posts::Post;
 pub use rates::{Gone, Waiting};
 pub use reach::{Said, Unreached};
 pub use runs::{Claimed, Run};

@@ -2,7 +2,8 @@
 
 use serde::Serialize;
 
-use super::{PostState, StoreError, Tx, expect_one, on, strange};
+use super::{StoreError, Tx, expect_one, on, strange};
+use crate::domain::post::PostState;
 use crate::domain::{Moment, StatementId};
 
 /// One post: a statement on a channel.
@@ -110,9 +111,12 @@ impl Tx {
         let act = match state {
             PostState::Posted if post.external_id.is_some() => "statement.post_marked",
             PostState::Posted => "statement.posted",
-            PostState::Intended => "statement.post_waits",
-            PostState::InDoubt => "statement.post_in_doubt",
             PostState::Gone => "statement.post_gone",
+            PostState::Intended
+            | PostState::InDoubt
+            | PostState::Asked
+            | PostState::Waiting
+            | PostState::Refused => "statement.post_waits",
         };
         let detail = serde_json::json!({ "channel": post.channel, "external": external_id });
         self.note(

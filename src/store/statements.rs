@@ -3,7 +3,8 @@
 use serde::Serialize;
 
 use super::{StoreError, Tx, expect_one, on, strange};
-use crate::domain::statement::{Audience, Figure, StatementKind, StatementState, Wording};
+use crate::domain::audience::Audience;
+use crate::domain::statement::{Figure, StatementKind, StatementState, Wording};
 use crate::domain::{IncidentId, Moment, StatementId};
 
 /// A statement.

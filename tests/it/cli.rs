@@ -68,6 +68,8 @@ const COMMANDS: &[&[&str]] = &[
     &["statement", "list"],
     &["statement", "show"],
     &["statement", "nudges"],
+    &["incident", "posts"],
+    &["incident", "posted"],
     &["access", "restricted"],
     &["access", "restored"],
     &["announce"],
@@ -147,6 +149,9 @@ fn what_is_no_command_or_lacks_something_is_wrong_use() {
         &["statement", "correct", "1"],
         &["intake", "x", "--format", "y"],
         &["access", "restored"],
+        &["incident", "posted", "1"],
+        &["incident", "posted", "1", "--yes", "--no"],
+        &["incident", "posted", "1", "--no", "--message", "5"],
         &["inbox", "--stdin"],
         &["inbox", "--recipient", "bounce+x@parl.example"],
     ] {
@@ -328,6 +333,8 @@ async fn every_command_answers_with_json_and_the_whole_flow_can_be_gone_by_hand(
         (vec!["incident", "open", "Weak passwords"], 0),
         (vec!["incident", "state", "1", "contained"], 0),
         (vec!["incident", "show"], 0),
+        (vec!["incident", "posts"], 0),
+        (vec!["incident", "posted", "7", "--no"], 1),
         (
             vec![
                 "access",

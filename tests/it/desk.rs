@@ -2,6 +2,7 @@
 
 mod duties;
 mod office;
+mod readers;
 mod release;
 mod roles;
 mod words;
@@ -10,7 +11,7 @@ use chrono::TimeDelta;
 use division_bell::app::App;
 use division_bell::desk::statement::{self, Body, NewDraft};
 use division_bell::desk::{incident, office as passes};
-use division_bell::domain::statement::Audience;
+use division_bell::domain::audience::Audience;
 use division_bell::domain::{IncidentId, Moment, StatementId};
 use division_bell::steps::statements;
 use division_bell::store::Statement;

@@ -25,6 +25,7 @@ fn post(state: &str) -> StatusPost {
         }],
         footer_reference: "DB-2026-0001".into(),
         footer_note: Some("v1".into()),
+        picture: None,
     }
 }
 
@@ -132,7 +133,7 @@ async fn each_refusal_says_whether_repeating_helps() {
         let Err(Miss::Never(why)) = channel.post(&post("open"), "st42v1").await else {
             panic!("{status}");
         };
-        assert!(why.starts_with(words), "{why}");
+        assert!(why.words.starts_with(words), "{why}");
     }
     assert_eq!(fake.messages().len(), 1, "the one whose answer was lost");
 }
@@ -165,6 +166,7 @@ async fn whatever_the_text_discord_takes_it() {
         lines: vec![line; 40],
         footer_reference: long.clone(),
         footer_note: Some(long),
+        picture: None,
     };
     fake.expect("POST", "messages", Reply::Properly);
     channel.post(&huge, &"n".repeat(25)).await.unwrap();

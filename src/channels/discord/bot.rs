@@ -10,16 +10,32 @@ use std::time::Duration;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde_json::Value;
+use serenity::builder::CreateAttachment;
 use serenity::http::{DiscordJsonError, Http, HttpBuilder, HttpError, LightMethod, Request, Route};
 use serenity::model::id::{ChannelId, MessageId as DiscordMessageId};
 
-use super::{MessageId, Miss, is_ours};
+use super::render::{self, PICTURE};
+use crate::channels::chat::{Looked, MessageId, Miss, Refusal, StatusPost, is_ours};
+use crate::domain::Moment;
+use crate::domain::post::Trouble;
 
 /// How long one call may take, name look-up and answer included.
 const CALL_LIMIT: Duration = Duration::from_secs(10);
 
 /// How many messages are looked through for our own.
 const LOOK_BACK: u8 = 50;
+
+/// How far our clock and Discord's may differ.
+const SKEW: chrono::TimeDelta = chrono::TimeDelta::minutes(5);
+
+/// A thread that nobody writes to folds away after a week, and unfolds with the next line.
+const FOLDS_AFTER_MINUTES: u16 = 10_080;
+
+/// Longest name of a thread.
+const THREAD_NAME: usize = 100;
+
+/// Discord's code for a thread that is there already.
+const THREAD_IS_THERE: isize = 160_004;
 
 /// serenity's code for an answer that is no error of Discord's own, such as a 429 or a gateway's page.
 const NO_CODE: isize = -1;
@@ -63,6 +79,14 @@ struct Seen {
     author: Author,
     #[serde(default)]
     embeds: Vec<Embed>,
+    #[serde(default)]
+    timestamp: String,
+}
+
+/// A thread, as far as we look at it: serenity's own type wants all of a channel in the form of 2025.
+#[derive(Deserialize)]
+struct Thread {
+    id: String,
 }
 
 #[derive(Deserialize, Default)]
@@ -85,6 +109,11 @@ impl Seen {
     fn refers_to(&self, reference: &str) -> bool {
         let mut footers = self.embeds.iter().filter_map(|embed| embed.footer.as_ref());
         self.author.bot && footers.any(|footer| is_ours(&footer.text, reference))
+    }
+
+    fn is_older_than(&self, since: Moment) -> bool {
+        let at: Option<Moment> = self.timestamp.parse().ok();
+        at.is_some_and(|at| at < since.minus(SKEW))
     }
 }
 
@@ -138,37 +167,111 @@ impl Discord {
         self
     }
 
-    pub(super) async fn create(&self, body: &Value) -> Result<MessageId, Miss> {
-        let sending = self.http.send_message(self.channel, Vec::new(), body);
-        let created = self.call(sending).await?;
-        Ok(MessageId(created.id.to_string()))
+    pub(in crate::channels) async fn say(
+        &self,
+        thread: Option<&MessageId>,
+        post: &StatusPost,
+        nonce: &str,
+    ) -> Result<MessageId, Miss> {
+        let body = render::created(post, nonce).map_err(|bad| Refusal::message(bad.to_string()))?;
+        self.create(thread, &body, picture(post)).await
     }
 
-    pub(super) async fn replace(&self, message: &MessageId, body: &Value) -> Result<(), Miss> {
-        let id: NonZeroU64 = message.0.parse().map_err(|_| Miss::Gone)?;
-        let id = DiscordMessageId::from(id);
-        let sending = self.http.edit_message(self.channel, id, body, Vec::new());
+    async fn create(
+        &self,
+        thread: Option<&MessageId>,
+        body: &Value,
+        files: Vec<CreateAttachment>,
+    ) -> Result<MessageId, Miss> {
+        let sending = self.http.send_message(self.place(thread)?, files, body);
+        match self.call(sending).await {
+            Ok(created) => Ok(MessageId(created.id.to_string())),
+            // Not the channel: the thread was deleted.
+            Err(Miss::Never(refusal))
+                if thread.is_some() && refusal.trouble == Trouble::Channel =>
+            {
+                Err(Miss::Gone)
+            }
+            Err(miss) => Err(miss),
+        }
+    }
+
+    pub(in crate::channels) async fn edit(
+        &self,
+        message: &MessageId,
+        post: &StatusPost,
+    ) -> Result<(), Miss> {
+        self.replace(message, &render::edited(post), picture(post))
+            .await
+    }
+
+    async fn replace(
+        &self,
+        message: &MessageId,
+        body: &Value,
+        files: Vec<CreateAttachment>,
+    ) -> Result<(), Miss> {
+        let id = DiscordMessageId::from(number(message)?);
+        let sending = self.http.edit_message(self.channel, id, body, files);
         self.call(sending).await.map(|_| ())
     }
 
-    pub(super) async fn find(&self, reference: &str) -> Result<Option<MessageId>, Miss> {
-        let route = Route::ChannelMessages {
+    /// A second thread below the same message is refused, and the one that is there has the message's own id.
+    pub(in crate::channels) async fn thread(
+        &self,
+        message: &MessageId,
+        name: &str,
+    ) -> Result<MessageId, Miss> {
+        let route = Route::ChannelMessageThreads {
             channel_id: self.channel,
+            message_id: DiscordMessageId::from(number(message)?),
+        };
+        let name: String = name.chars().take(THREAD_NAME).collect();
+        let body =
+            serde_json::json!({ "name": name, "auto_archive_duration": FOLDS_AFTER_MINUTES });
+        let request = Request::new(route, LightMethod::Post).body(serde_json::to_vec(&body).ok());
+        let opening = self.http.fire::<Thread>(request);
+        let Ok(opened) = tokio::time::timeout(self.limit, opening).await else {
+            return Err(Miss::Unsure);
+        };
+        match opened {
+            Ok(thread) => Ok(MessageId(thread.id)),
+            Err(error) if code(&error) == Some(THREAD_IS_THERE) => Ok(message.clone()),
+            Err(error) => Err(missed(&error)),
+        }
+    }
+
+    pub(in crate::channels) async fn look(
+        &self,
+        thread: Option<&MessageId>,
+        reference: &str,
+        since: Moment,
+    ) -> Result<Looked, Miss> {
+        let route = Route::ChannelMessages {
+            channel_id: self.place(thread)?,
         };
         let request = Request::new(route, LightMethod::Get)
             .params(Some(vec![("limit", LOOK_BACK.to_string())]));
-        let messages: Vec<Seen> =
-            self.call(self.http.fire(request))
-                .await
-                .map_err(|miss| match miss {
-                    // Reading leaves nothing behind.
-                    Miss::Unsure => Miss::Later(None),
-                    other => other,
-                })?;
-        let ours = messages
-            .into_iter()
-            .find(|message| message.refers_to(reference));
-        Ok(ours.map(|message| MessageId(message.id)))
+        let messages: Vec<Seen> = self.call(self.http.fire(request)).await?;
+        if let Some(ours) = messages.iter().find(|message| message.refers_to(reference)) {
+            return Ok(Looked::Found(MessageId(ours.id.clone())));
+        }
+        // Newest first: all of them, or back to before it can have been posted.
+        let is_all = messages.len() < usize::from(LOOK_BACK)
+            || messages.iter().any(|message| message.is_older_than(since));
+        Ok(if is_all {
+            Looked::Absent
+        } else {
+            Looked::Perhaps
+        })
+    }
+
+    /// A thread is a channel of its own.
+    fn place(&self, thread: Option<&MessageId>) -> Result<ChannelId, Miss> {
+        match thread {
+            Some(thread) => Ok(ChannelId::from(number(thread)?)),
+            None => Ok(self.channel),
+        }
     }
 
     async fn call<T>(&self, call: impl Future<Output = serenity::Result<T>>) -> Result<T, Miss> {
@@ -194,29 +297,54 @@ fn missed(error: &serenity::Error) -> Miss {
 }
 
 fn not_a_request() -> Miss {
-    Miss::Never("the request to Discord cannot be built: check its address".to_owned())
+    Refusal::message("the request to Discord cannot be built: check its address")
+}
+
+fn number(id: &MessageId) -> Result<NonZeroU64, Miss> {
+    id.0.parse().map_err(|_| Miss::Gone)
+}
+
+/// The words for those who do not see it stand in the message itself.
+fn picture(post: &StatusPost) -> Vec<CreateAttachment> {
+    let picture = post.picture.iter();
+    picture
+        .map(|picture| CreateAttachment::bytes(picture.png.clone(), PICTURE))
+        .collect()
+}
+
+/// Discord's own code of an answer that is an error.
+fn code(error: &serenity::Error) -> Option<isize> {
+    match error {
+        serenity::Error::Http(HttpError::UnsuccessfulRequest(answer)) => Some(answer.error.code),
+        _ => None,
+    }
 }
 
 /// What a status and Discord's own code mean (`topics/opcodes-and-status-codes`).
 fn refused(status: u16, error: &DiscordJsonError) -> Miss {
-    match (status, error.code) {
-        (_, 10008) => Miss::Gone,
+    let (trouble, meant) = match (status, error.code) {
+        (_, 10008) => return Miss::Gone,
         // Blocked for the User-Agent: waiting does not help.
-        (429, 40333) => Miss::Never(words(status, error)),
-        (429, _) | (_, 30046 | 20022 | 20028) => Miss::Later(None),
-        (500.., _) => Miss::Unsure,
-        _ => Miss::Never(words(status, error)),
-    }
+        (429, 40333) => (Trouble::Permission, "discord refused"),
+        (429, _) | (_, 30046 | 20022 | 20028) => return Miss::Later(None),
+        (500.., _) => return Miss::Unsure,
+        (401, _) => (Trouble::Token, "the bot's token is not valid"),
+        (_, 50001) => (Trouble::Access, "the bot may not see the channel"),
+        (403, _) | (_, 50013) => (
+            Trouble::Permission,
+            "the bot lacks a permission in the channel",
+        ),
+        (_, 10003) => (Trouble::Channel, "there is no such channel"),
+        (404, NO_CODE | 0) => (Trouble::Channel, "discord refused"),
+        _ => (Trouble::Message, "discord refused"),
+    };
+    Miss::Never(Refusal {
+        trouble,
+        words: words(status, error, meant),
+    })
 }
 
-fn words(status: u16, error: &DiscordJsonError) -> String {
-    let meant = match (status, error.code) {
-        (401, _) => "the bot's token is not valid",
-        (_, 50001) => "the bot may not see the channel",
-        (403, _) => "the bot lacks a permission in the channel",
-        (_, 10003) => "there is no such channel",
-        _ => "discord refused",
-    };
+fn words(status: u16, error: &DiscordJsonError, meant: &str) -> String {
     if error.code == NO_CODE {
         return format!("{meant} (status {status})");
     }
@@ -258,19 +386,24 @@ mod tests {
         assert_eq!(refusal(429, 20028), Miss::Later(None));
         assert_eq!(refusal(400, 30046), Miss::Later(None));
         assert_eq!(refusal(503, 0), Miss::Unsure);
-        for (status, code) in [
-            (401, 0),
-            (403, 50013),
-            (403, 50001),
-            (404, 10003),
-            (404, -1),
-            (400, 50035),
-            (429, 40333),
-            (302, -1),
+        for (status, code, trouble) in [
+            (401, 0, Trouble::Token),
+            (403, 50013, Trouble::Permission),
+            (403, 50001, Trouble::Access),
+            (404, 10003, Trouble::Channel),
+            (404, -1, Trouble::Channel),
+            (400, 50035, Trouble::Message),
+            (429, 40333, Trouble::Permission),
+            (302, -1, Trouble::Message),
         ] {
-            let Miss::Never(why) = refusal(status, code) else {
+            let Miss::Never(Refusal {
+                trouble: found,
+                words: why,
+            }) = refusal(status, code)
+            else {
                 panic!("{status} {code}");
             };
+            assert_eq!(found, trouble, "{status} {code}");
             assert!(!why.contains('\u{1b}'), "{why}");
             assert_eq!(why.contains("because"), code != -1, "{why}");
         }
@@ -296,7 +429,10 @@ mod tests {
     async fn an_address_that_is_none_is_never_mended_by_waiting() {
         for base in ["", "nothing", "ftp://127.0.0.1"] {
             let discord = Discord::new(&token("t"), 1, Some(base)).unwrap();
-            assert_eq!(discord.create(&json!({})).await, Err(not_a_request()));
+            assert_eq!(
+                discord.create(None, &json!({}), Vec::new()).await,
+                Err(not_a_request())
+            );
         }
     }
 
@@ -322,10 +458,16 @@ mod tests {
         let client = reqwest::Client::builder().dns_resolver(Arc::new(names.clone()));
         let discord = Discord::over(client, &token("t"), 1, base).unwrap();
         let body = json!({});
-        assert_eq!(discord.create(&body).await.as_ref(), Err(miss));
-        let edited = discord.replace(&MessageId("5".into()), &body).await;
+        let created = discord.create(None, &body, Vec::new()).await;
+        assert_eq!(created.as_ref(), Err(miss));
+        let five = MessageId("5".into());
+        let edited = discord.replace(&five, &body, Vec::new()).await;
         assert_eq!(edited.as_ref(), Err(miss));
-        assert_eq!(discord.find("DB-1").await, Err(Miss::Later(None)));
+        let thread = discord.thread(&five, "a name").await;
+        assert_eq!(thread.as_ref(), Err(miss));
+        let looked = crate::channels::StatusChannel::Discord(discord);
+        let looked = looked.find_recent("DB-1").await;
+        assert_eq!(looked, Err(Miss::Later(None)));
         names.0.lock().unwrap().clone()
     }
 
@@ -358,14 +500,14 @@ mod tests {
             tokio::spawn(async move { axum::serve(listener, server).await.unwrap() });
             let base = format!("http://proxy.example:{port}/");
             let asked = hosts_asked(Some(&base), &miss).await;
-            assert_eq!(asked, ["proxy.example"; 3], "{status}");
-            assert_eq!(served.load(Ordering::SeqCst), 3, "{status}");
+            assert_eq!(asked, ["proxy.example"; 4], "{status}");
+            assert_eq!(served.load(Ordering::SeqCst), 4, "{status}");
         }
     }
 
     #[tokio::test]
     async fn without_one_it_is_discord_that_is_asked() {
         let asked = hosts_asked(None, &Miss::Later(None)).await;
-        assert_eq!(asked, ["discord.com"; 3]);
+        assert_eq!(asked, ["discord.com"; 4]);
     }
 }

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::channels::chat::StatusPost;
 use crate::domain::address::is_bidi;
 
 /// The longest nonce that Discord takes.
@@ -14,34 +15,12 @@ const FIELD_NAME: usize = 256;
 const FIELD_VALUE: usize = 1024;
 /// Discord allows 2048; ours is a reference and a version.
 const FOOTER: usize = 256;
+/// Of an attachment: the words for those who do not see it.
+const WORDS: usize = 1024;
+/// What a picture is called.
+pub(in crate::channels) const PICTURE: &str = "progress.png";
 /// Over all texts of a message.
 const ALL: usize = 6000;
-
-/// What a place is told, in plain text: every place escapes and shortens for itself.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct StatusPost {
-    /// What this is about.
-    pub title: String,
-    /// The state in a word or two.
-    pub state: String,
-    /// A few sentences; may be empty.
-    pub text: String,
-    /// Figures and promises, one a line.
-    pub lines: Vec<StatusLine>,
-    /// By which we find the post again, such as `DB-2026-0001`.
-    pub footer_reference: String,
-    /// What stands behind it, such as a version or a seal.
-    pub footer_note: Option<String>,
-}
-
-/// A labelled value.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct StatusLine {
-    /// What it is.
-    pub label: String,
-    /// What it says.
-    pub value: String,
-}
 
 /// A nonce that Discord would not take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -49,7 +28,7 @@ pub struct StatusLine {
 pub struct BadNonce;
 
 /// The body that creates the message.
-pub(super) fn created(post: &StatusPost, nonce: &str) -> Result<Value, BadNonce> {
+pub(in crate::channels) fn created(post: &StatusPost, nonce: &str) -> Result<Value, BadNonce> {
     if nonce.is_empty() || nonce.chars().count() > NONCE_LONGEST {
         return Err(BadNonce);
     }
@@ -62,20 +41,31 @@ pub(super) fn created(post: &StatusPost, nonce: &str) -> Result<Value, BadNonce>
 }
 
 /// The body that replaces what the message says.
-pub(super) fn edited(post: &StatusPost) -> Value {
+pub(in crate::channels) fn edited(post: &StatusPost) -> Value {
     let title = fitted(&post.title, TITLE);
     let description = fitted_or_empty(&post.text, DESCRIPTION);
     let footer = footer(post);
     let mut left = ALL.saturating_sub(size(&title) + size(&description) + size(&footer));
     let fields = fields(post, &mut left);
+    let mut embed = json!({
+        "title": title,
+        "description": description,
+        "fields": fields,
+        "footer": { "text": footer },
+    });
+    let Some(picture) = &post.picture else {
+        return json!({ "embeds": [embed], "allowed_mentions": { "parse": [] } });
+    };
+    if let Some(map) = embed.as_object_mut() {
+        let url = format!("attachment://{PICTURE}");
+        map.insert("image".to_owned(), json!({ "url": url }));
+    }
+    let words = cut(printable(&picture.words).map(String::from), WORDS);
     json!({
-        "embeds": [{
-            "title": title,
-            "description": description,
-            "fields": fields,
-            "footer": { "text": footer },
-        }],
+        "embeds": [embed],
         "allowed_mentions": { "parse": [] },
+        // Alone, it takes the place of the picture that was there.
+        "attachments": [{ "id": 0, "filename": PICTURE, "description": words }],
     })
 }
 
@@ -92,9 +82,13 @@ fn footer(post: &StatusPost) -> String {
 fn fields(post: &StatusPost, left: &mut usize) -> Vec<Value> {
     let more = |count: usize| field("…", &format!("{count} more"), false);
     let room_for_more = 20;
-    let state = fitted(&post.state, FIELD_VALUE);
-    *left = left.saturating_sub(size("State") + size(&state) + room_for_more);
-    let mut fields = vec![json!({ "name": "State", "value": state, "inline": true })];
+    let mut fields = Vec::new();
+    *left = left.saturating_sub(room_for_more);
+    if !post.state.is_empty() {
+        let state = fitted(&post.state, FIELD_VALUE);
+        *left = left.saturating_sub(size("State") + size(&state));
+        fields.push(json!({ "name": "State", "value": state, "inline": true }));
+    }
     for (nth, line) in post.lines.iter().enumerate() {
         let next = field(&line.label, &line.value, false);
         let needs = ["name", "value"]
@@ -124,6 +118,11 @@ fn fitted(text: &str, longest: usize) -> String {
     } else {
         fitted
     }
+}
+
+/// Whether a post's text is not cut.
+pub(in crate::channels) fn shows_whole(text: &str) -> bool {
+    size(&fitted_or_empty(text, usize::MAX)) <= DESCRIPTION
 }
 
 fn fitted_or_empty(text: &str, longest: usize) -> String {
@@ -192,6 +191,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::channels::chat::{Picture, StatusLine};
 
     fn post(lines: usize, text: &str) -> StatusPost {
         StatusPost {
@@ -206,7 +206,32 @@ mod tests {
                 .collect(),
             footer_reference: text.to_owned(),
             footer_note: Some(text.to_owned()),
+            picture: None,
         }
+    }
+
+    #[test]
+    fn a_picture_says_what_it_shows_to_those_who_do_not_see_it() {
+        let mut post = post(1, "x");
+        post.picture = Some(Picture {
+            png: Vec::new(),
+            words: "y".repeat(2000),
+        });
+        let body = edited(&post);
+        let attachment = &body["attachments"][0];
+        assert_eq!(attachment["filename"], PICTURE);
+        assert_eq!(size(attachment["description"].as_str().unwrap()), WORDS);
+        assert_eq!(
+            body["embeds"][0]["image"]["url"],
+            "attachment://progress.png"
+        );
+    }
+
+    #[test]
+    fn a_message_without_a_state_has_no_field_for_it() {
+        let mut post = post(0, "x");
+        post.state = String::new();
+        assert_eq!(edited(&post)["embeds"][0]["fields"], json!([]));
     }
 
     fn texts(body: &Value) -> Vec<(usize, String)> {

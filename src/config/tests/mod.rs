@@ -1,6 +1,7 @@
 //! What people see of the config: the example, its defaults, and every error with its line.
 
 mod bot;
+mod chats;
 mod example;
 mod files;
 mod hostile;
@@ -30,6 +31,10 @@ fn env(name: &str) -> Option<String> {
         "BELL_NOTIFY_KEY" => "s3ntinel-notify",
         "BELL_SMS_TOKEN" => "s3ntinel-sms",
         "BELL_GRAPH_SECRET" => "s3ntinel-graph",
+        "BELL_SLACK_TOKEN" => "s3ntinel-slack",
+        "BELL_MATTERMOST_TOKEN" => "s3ntinel-mattermost",
+        "BELL_TEAMS_URL" => "https://teams.example/s3ntinel",
+        "BELL_WEBHOOK_SECRET" => "s3ntinel-webhook",
         "BELL_OKTA_TOKEN" => "s3ntinel-okta",
         "BELL_KEYCLOAK_SECRET" => "s3ntinel-keycloak",
         "BROKEN" => "s3ntinel\nbroken",

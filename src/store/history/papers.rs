@@ -57,6 +57,7 @@ struct Detail {
     version: u32,
     content: String,
     external: Option<String>,
+    channel: String,
 }
 
 /// One incident as the ledger tells it.
@@ -254,6 +255,13 @@ fn tell(told: &mut Told, at: Moment, actor: String, act: &str, detail: Detail) {
             told.opened_at = Some(at);
         }
         "post.posted" | "post.edited" => {
+            // Where it was said first: on another channel it is the same again, and no news.
+            let is_again = told.latest.as_ref().is_some_and(|latest| {
+                !latest.channel.is_empty() && latest.channel != detail.channel
+            });
+            if is_again {
+                return;
+            }
             // The first post publishes what was promised; what follows keeps it.
             if told.first_said_at.is_some() {
                 told.words.push(Word::Updated { at });
@@ -262,8 +270,9 @@ fn tell(told: &mut Told, at: Moment, actor: String, act: &str, detail: Detail) {
             told.latest = Some(detail);
             return;
         }
-        // What was meant and did not come about tells nobody anything.
-        "post.in_doubt" | "post.gone" | "post.intended" => return,
+        // A statement that is out is news; what was meant and did not come about, or is a line of the timeline, is none.
+        "post.statement" => told.words.push(Word::Updated { at }),
+        act if act.starts_with("post.") => return,
         // What is settled with authorities and partners is not told to readers.
         "incident.aware" | "partner.added" | "partner.edited" | "partner.cleared"
         | "duty.reported" | "duty.not_reported" | "desk.refused" => return,

@@ -3,8 +3,9 @@
 use chrono::TimeDelta;
 use division_bell::desk::incident;
 use division_bell::desk::statement::{self, Body, Edit};
+use division_bell::domain::audience::Audience;
 use division_bell::domain::guard::Leak;
-use division_bell::domain::statement::{Audience, StatementState};
+use division_bell::domain::statement::StatementState;
 
 use super::*;
 
@@ -42,7 +43,7 @@ async fn a_statement_goes_from_draft_to_post_with_its_figures_frozen() {
     let posts = desk.posts();
     assert_eq!(posts.len(), 1);
     assert!(posts[0].contains(&figure.shown), "{}", posts[0]);
-    assert!(posts[0].contains("Statement 1"), "{}", posts[0]);
+    assert!(posts[0].contains("statement 1"), "{}", posts[0]);
     assert_eq!(
         desk.acts("statement.").await,
         [
@@ -81,28 +82,22 @@ async fn whoever_wrote_a_part_cannot_approve_and_an_edit_voids_the_approval() {
     assert!(no.contains("ask a second person"), "{no}");
     let no = declined(statement::approve(desk.app(), id, Some("other"), APPROVER).await);
     assert!(no.contains("look at the preview again"), "{no}");
-    // Another audience or another place is another thing to approve as well.
+    // Another audience is another thing to approve as well.
     statement::approve(desk.app(), id, None, APPROVER)
         .await
         .unwrap();
-    for edit in [
-        Edit {
-            audience: Some(Audience::Press),
-            ..Edit::default()
-        },
-        Edit {
-            channels: Some(&["press".to_owned()]),
-            ..Edit::default()
-        },
-    ] {
-        let edited = statement::edit(desk.app(), id, &edit, WRITER)
-            .await
-            .unwrap();
-        assert_eq!(edited.approval, None);
-        statement::approve(desk.app(), id, None, APPROVER)
-            .await
-            .unwrap();
-    }
+    let edit = Edit {
+        audience: Some(Audience::Press),
+        ..Edit::default()
+    };
+    let edited = statement::edit(desk.app(), id, &edit, WRITER)
+        .await
+        .unwrap();
+    assert_eq!(edited.approval, None);
+    assert_eq!(edited.channels, [""; 0], "the press has no channel here");
+    statement::approve(desk.app(), id, None, APPROVER)
+        .await
+        .unwrap();
     assert_eq!(desk.acts("desk.").await.len(), 3, "every no is on record");
 }
 

@@ -4,7 +4,7 @@ use division_bell::config::Role;
 use division_bell::desk::clock::{self, Decision};
 use division_bell::desk::roles::{Act, Declined, is_allowed};
 use division_bell::desk::statement::{self, Body, Edit};
-use division_bell::desk::{incident, partner};
+use division_bell::desk::{incident, partner, posts};
 use division_bell::domain::PartnerId;
 use division_bell::domain::duty::Duty;
 use division_bell::domain::incident::IncidentState;
@@ -34,6 +34,7 @@ async fn act(desk: &Desk, act: Act, by: &str) -> anyhow::Result<()> {
             .await
             .map(drop),
         Act::IncidentRead => incident::log(app, about, by).await.map(drop),
+        Act::PostSettle => posts::decide(app, 99, true, None, by).await.map(drop),
         Act::PartnerNote => {
             let new = PartnerDraft {
                 name: "NCA",

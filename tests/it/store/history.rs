@@ -8,11 +8,12 @@ use division_bell::domain::evidence::{Grade, Standing};
 use division_bell::domain::finding::{Category, Reject, RejectReason};
 use division_bell::domain::incident::IncidentState;
 use division_bell::domain::notice::NoticeKind;
+use division_bell::domain::post::{self, PostState, What};
 use division_bell::domain::report::{CaseFacts, DeliveryFacts, ExceptionFacts};
 use division_bell::domain::{CaseId, Moment};
 use division_bell::store::{
-    AuditCounts, Bounce, CaseClosing, CaseOpening, EvidenceDraft, EvidenceRead, NewAudit,
-    PostState, TaskKind, ThreadState, Undelivered,
+    AuditCounts, Bounce, CaseClosing, CaseOpening, EvidenceDraft, EvidenceRead, NewAudit, TaskKind,
+    ThreadState, Undelivered,
 };
 
 use super::bed::{accepted, at, changed, ended, opening, realm, said};
@@ -423,12 +424,23 @@ async fn an_incident_is_told_by_the_ledger_alone() {
             .await
             .unwrap();
         let post = tx
-            .intend_post(incident.id, "discord", "hash-1", at(1))
+            .intend_post(incident.id, "discord", What::Status, "hash-1", at(1))
             .await
             .unwrap();
-        tx.settle_post(&post, PostState::Posted, Some("777"), at(1))
+        let said = post::after(PostState::Waiting, false, post::Outcome::Said, at(1));
+        tx.settle_post(&post, said, Some("777"), at(1))
             .await
             .unwrap();
+        // The same on another channel is no news, and neither is a line below it.
+        for (channel, what) in [("teams", What::Status), ("discord", What::Line(1))] {
+            let post = tx
+                .intend_post(incident.id, channel, what, "hash-1", at(2))
+                .await
+                .unwrap();
+            tx.settle_post(&post, said, Some("778"), at(2))
+                .await
+                .unwrap();
+        }
         // The first promise is kept, the second is not.
         tx.move_incident(
             incident.id,

@@ -20,6 +20,7 @@ mod other_ways;
 mod outbox;
 mod people;
 mod plans;
+mod posts;
 mod races;
 mod rates;
 mod reach;

@@ -1,10 +1,10 @@
 //! Statements: their texts, approvals, moves and posts.
 
-use division_bell::domain::statement::{Audience, Figure, StatementKind, StatementState, Wording};
+use division_bell::domain::audience::Audience;
+use division_bell::domain::post::PostState;
+use division_bell::domain::statement::{Figure, StatementKind, StatementState, Wording};
 use division_bell::domain::{IncidentId, StatementId};
-use division_bell::store::{
-    Approval, Overridden, PostState, Statement, StatementDraft, StoreError, Tx,
-};
+use division_bell::store::{Approval, Overridden, Statement, StatementDraft, StoreError, Tx};
 
 use super::bed::at;
 use super::{Bed, both};

@@ -48,18 +48,15 @@ impl Bell {
     pub async fn with(url: &str, more: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         lay_out(folder.path());
-        let (url, password) = without_password(url);
-        let env = move |name: &str| (name == "BELL_STORE_PASSWORD").then(|| password.clone())?;
-        let text = format!("{}{more}", config_text(&url));
-        let config = Config::from_text(&text, &folder.path().join("config.toml"), &env)
-            .unwrap_or_else(|errors| panic!("{errors}"));
-        let app = App::build(config, Clock::at(START.parse().unwrap()))
-            .await
-            .unwrap_or_else(|error| panic!("{error:#}"));
-        Self {
-            app: Arc::new(app),
-            folder,
-        }
+        let app = built(folder.path(), url, more, START.parse().unwrap()).await;
+        Self { app, folder }
+    }
+
+    /// Another process on the same SQLite file, with other further sections.
+    pub async fn restart_with(&mut self, more: &str) {
+        let now = self.now();
+        self.app.store.close().await;
+        self.app = built(self.folder.path(), "sqlite:bell.db", more, now).await;
     }
 
     /// A file or folder of this Bell.
@@ -214,6 +211,18 @@ impl Bell {
     pub async fn count(&self, sql: &'static str) -> i64 {
         super::count(&self.app.store, sql).await
     }
+}
+
+async fn built(folder: &Path, url: &str, more: &str, now: Moment) -> Shared {
+    let (url, password) = without_password(url);
+    let env = move |name: &str| (name == "BELL_STORE_PASSWORD").then(|| password.clone())?;
+    let text = format!("{}{more}", config_text(&url));
+    let config = Config::from_text(&text, &folder.join("config.toml"), &env)
+        .unwrap_or_else(|errors| panic!("{errors}"));
+    let app = App::build(config, Clock::at(now))
+        .await
+        .unwrap_or_else(|error| panic!("{error:#}"));
+    Arc::new(app)
 }
 
 /// A file of the demo's organisation.

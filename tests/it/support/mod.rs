@@ -4,6 +4,7 @@
 
 pub mod bell;
 pub mod catcher;
+pub mod chats;
 pub mod child;
 pub mod dc;
 pub mod discord;
@@ -11,6 +12,7 @@ pub mod disk;
 pub mod dovecot;
 pub mod flow;
 pub mod gateway;
+pub mod guild;
 pub mod identity;
 pub mod postfix;
 pub mod postgres;
