@@ -114,6 +114,11 @@ pub enum Command {
     /// Letters, one by one: did somebody get theirs, and what did the relay say?
     #[command(subcommand)]
     Delivery(Delivery),
+    /// Whether a letter is ours, by the reference in it. Says on which day it was sent, and nothing else. Exit code 1 if not
+    Verify {
+        /// Such as DB-2507-K7M4.
+        code: String,
+    },
     /// What keeps letters back until an operator acts: a relay that refuses us, a text that was refused
     #[command(subcommand)]
     Hold(Hold),

@@ -83,7 +83,8 @@ CREATE INDEX partners_incident ON partners (incident_id);
 CREATE TABLE awareness (
     id INTEGER PRIMARY KEY,
     incident_id INTEGER NOT NULL REFERENCES incidents (id),
-    aware_at INTEGER NOT NULL,            -- since when we were reasonably certain; the earliest one counts
+    what TEXT NOT NULL,                   -- what started clocks: aware, high_risk, major, material
+    since INTEGER NOT NULL,               -- since when it is true; the earliest one counts
     noted_at INTEGER NOT NULL,
     noted_by TEXT NOT NULL                -- operator
 ) STRICT;
@@ -97,6 +98,7 @@ CREATE TABLE duty_decisions (
     effective_at INTEGER NOT NULL,        -- when it was reported, or decided
     reference TEXT,                       -- the authority's number for it
     reason TEXT,                          -- why it is not reported, or was late
+    advice TEXT,                          -- what the authority, or the data protection officer, advised
     deputy TEXT,                          -- the second person of a decision not to report
     noted_at INTEGER NOT NULL,
     noted_by TEXT NOT NULL                -- operator

@@ -8,9 +8,11 @@ mod places;
 mod progress;
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context;
+use chrono::NaiveDate;
 use chrono_tz::Tz;
 use data_encoding::HEXLOWER;
 use secrecy::ExposeSecret;
@@ -63,6 +65,8 @@ pub struct App {
     pub places: Vec<Place>,
     /// The site's working time.
     pub calendar: Calendar,
+    /// The business days of the SEC.
+    pub sec: Calendar,
     /// When a delivery is tried again.
     pub retries: Retries,
     /// How an operator is told that something is wrong.
@@ -83,7 +87,7 @@ pub type Shared = Arc<App>;
 impl App {
     /// Wires the config: reads texts and holidays, opens the database, prepares the channels. Connects to nothing else.
     pub async fn build(config: Config, clock: Clock) -> anyhow::Result<Self> {
-        let calendar = calendar(&config)?;
+        let (calendar, sec) = (calendar(&config)?, sec(&config)?);
         check_ladders(&config)?;
         let messages = Messages::load(None).context("loading the messages")?;
         let constants = constants(&config);
@@ -107,6 +111,7 @@ impl App {
             store,
             letters,
             calendar,
+            sec,
         })
     }
 
@@ -204,18 +209,26 @@ fn make_private(file: &std::path::Path) -> std::io::Result<()> {
 }
 
 fn calendar(config: &Config) -> anyhow::Result<Calendar> {
-    let holidays = match &config.calendar.holidays {
-        Some(file) => {
-            let text = std::fs::read_to_string(file)
-                .with_context(|| format!("reading {}", file.display()))?;
-            parse_holidays(&text).with_context(|| format!("reading {}", file.display()))?
-        }
-        None => BTreeSet::new(),
-    };
+    let holidays = holidays(config.calendar.holidays.as_deref())?;
     Ok(Calendar::new(config.organisation.time_zone)
         .with_window(config.calendar.send_from, config.calendar.send_until)?
         .with_workdays(config.calendar.working_days.iter().copied())?
         .with_holidays(holidays))
+}
+
+/// The SEC's business days. Without its holidays they come too early, and never too late.
+fn sec(config: &Config) -> anyhow::Result<Calendar> {
+    let holidays = holidays(config.communications.sec_holidays.as_deref())?;
+    Ok(Calendar::new(chrono_tz::America::New_York).with_holidays(holidays))
+}
+
+fn holidays(file: Option<&Path>) -> anyhow::Result<BTreeSet<NaiveDate>> {
+    let Some(file) = file else {
+        return Ok(BTreeSet::new());
+    };
+    let text =
+        std::fs::read_to_string(file).with_context(|| format!("reading {}", file.display()))?;
+    parse_holidays(&text).with_context(|| format!("reading {}", file.display()))
 }
 
 fn ladder(category: Category, over: &config::LadderOverride, tells_manager: bool) -> Ladder {

@@ -128,6 +128,13 @@ async fn work(bot: &Bot, asked: &Asked) -> Option<Answer> {
         Ok(Claimed::Theirs) => return None,
         Err(error) => return Some(sorry(&error.into())),
     }
+    if let What::Command(command) = &asked.what
+        && command.words() == "verify"
+        && let Ok(asker) = door::at_home(app, &asked.visitor)
+    {
+        let answer = commands::verify(bot, &asker, command).await;
+        return Some(answer.unwrap_or_else(|error| sorry(&error)));
+    }
     let by = match door::enter(app, &asked.visitor, &commands::wanted(&asked.what)).await {
         Ok(Ok(by)) => by,
         Ok(Err(closed)) => return Some(Answer::Words(closed.to_string())),

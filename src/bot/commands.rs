@@ -8,6 +8,7 @@ use super::answer::{Answer, plain};
 use super::asked::{Command, What};
 use super::{Bot, definitions, incident, statement, when};
 use crate::app::App;
+use crate::desk::genuine::genuine;
 use crate::desk::progress::{Progress, progress};
 
 /// What a visitor wanted, as the ledger may keep it: a command of ours by its name, and nothing that somebody typed.
@@ -70,6 +71,13 @@ pub async fn suggest(
         "statement" => statement::suggest(app, by, typed).await,
         _ => Ok(Vec::new()),
     }
+}
+
+/// Whether a letter is ours. Anybody in the server may ask.
+pub async fn verify(bot: &Bot, asker: &str, command: &Command) -> anyhow::Result<Answer> {
+    let code = command.get("code").unwrap_or_default();
+    let found = genuine(&bot.app, &bot.askings, code, asker).await?;
+    Ok(Answer::Words(plain(&found.in_words(&bot.app))))
 }
 
 /// How far the resets are.

@@ -40,6 +40,15 @@ pub fn all() -> Value {
                 )],
             )],
         ),
+        command(
+            "verify",
+            "Whether a letter that you got is ours",
+            vec![text(
+                "code",
+                "The reference in it, such as DB-2507-K7M4",
+                true
+            )],
+        ),
         json!({ "type": 1, "name": "help", "description": "What I can do" }),
     ])
 }

@@ -30,6 +30,7 @@ use tokio::time::Instant;
 
 use crate::app::Shared;
 use crate::config::{Bot as Settings, Discord};
+use crate::desk::genuine::Askings;
 use crate::desk::nudges;
 use crate::steps::deliver::Stopping;
 
@@ -69,6 +70,8 @@ struct Bot {
     app: Shared,
     rest: Rest,
     settings: Settings,
+    /// Who asked of late whether a letter is ours.
+    askings: Askings,
     /// Rung when a call says that the token is none.
     token_lost: Notify,
 }
@@ -89,6 +92,7 @@ impl Bot {
             app: Arc::clone(&app),
             rest,
             settings,
+            askings: Askings::default(),
             token_lost: Notify::new(),
         });
         Some(made)

@@ -3,7 +3,7 @@
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand, ValueEnum};
 
-use crate::domain::duty::Duty;
+use crate::domain::duty::{Duty, Trigger};
 use crate::domain::{IncidentId, Moment, PartnerId};
 
 /// `bell incident …`
@@ -41,10 +41,14 @@ pub enum Incident {
     /// Whom you speak to about it (NCSC, NCA, ICO, others), and how they have agreed to be named
     #[command(subcommand)]
     Partner(PartnerCommand),
-    /// Since when you are aware of it, reasonably certain: the regulators' clocks start
+    /// Since when you are aware of it, or found it to be worse: the regulators' clocks start
+    #[command(after_long_help = AWARE_HELP)]
     Aware {
         /// Its number.
         id: IncidentId,
+        /// What is true since then.
+        #[arg(long, default_value = Trigger::Aware.word(), value_parser = trigger())]
+        trigger: Trigger,
         /// Since when. Said again, the earliest counts.
         #[arg(long, value_name = "TIME")]
         at: Moment,
@@ -104,6 +108,9 @@ pub struct Decide {
     /// Why it is not reported, or why it is late.
     #[arg(long, value_name = "TEXT")]
     pub reason: Option<String>,
+    /// What the authority, or the data protection officer, advised.
+    #[arg(long, value_name = "TEXT")]
+    pub advice: Option<String>,
     /// The second person who decided it: another operator.
     #[arg(long, value_name = "NAME", requires = "not_reported")]
     pub deputy: Option<String>,
@@ -178,11 +185,24 @@ A promise is kept by saying something: publish a statement, or move the incident
 Another promise in its place does not keep it. The office is reminded before its time
 ([communications] promise_reminder), and at its time there is an alarm until something is said.";
 
+/// What `bell incident aware --help` teaches below the flags.
+const AWARE_HELP: &str = "\
+Whose clocks there are, the config says: [communications] duties. Said again, the earliest time counts.
+  bell incident aware 3 --at 2026-03-02T09:00:00Z
+  bell incident aware 3 --trigger high_risk --at 2026-03-03T11:00:00Z";
+
 /// What `bell incident decide --help` teaches below the flags.
 const DECIDE_HELP: &str = "\
 Not to report is decided by two people, with a reason, and the ledger keeps both.
   bell incident decide 3 uk_gdpr --reported --reference IC-123456
   bell incident decide 3 uk_gdpr --not-reported --reason \"no personal data\" --deputy priya";
+
+/// The words of what starts clocks, each with what it is.
+fn trigger() -> impl TypedValueParser<Value = Trigger> {
+    let words = Trigger::ALL.map(|one| PossibleValue::new(one.word()).help(one.in_words()));
+    PossibleValuesParser::new(words)
+        .try_map(|word| Trigger::from_word(&word).ok_or("this starts no clock"))
+}
 
 /// The words of the clocks, each with what it is.
 fn duty() -> impl TypedValueParser<Value = Duty> {

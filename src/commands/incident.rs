@@ -27,7 +27,9 @@ pub(super) async fn run(cli: &Cli, app: &App, command: &Command) -> anyhow::Resu
         } => one(&incident::move_to(app, *id, word(*state), *next_update, &by).await?),
         Command::Promise { id, at } => one(&incident::promise(app, *id, *at, &by).await?),
         Command::Partner(command) => partners(app, command, &by).await,
-        Command::Aware { id, at } => clocks(&clock::aware(app, *id, *at, &by).await?),
+        Command::Aware { id, trigger, at } => {
+            clocks(&clock::start(app, *id, *trigger, *at, &by).await?)
+        }
         Command::Clock { id } => clocks(&clock::show(app, *id, &by).await?),
         Command::Decide(options) => decide(app, options, &by).await,
         Command::Log { id } => {
@@ -112,12 +114,18 @@ async fn partners(app: &App, command: &PartnerCommand, by: &str) -> anyhow::Resu
 async fn decide(app: &App, options: &Decide, by: &str) -> anyhow::Result<Said> {
     let decision = match (&options.reason, &options.deputy) {
         (Some(reason), Some(deputy)) if options.not_reported => {
-            Decision::NotReported { reason, deputy }
+            let advice = options.advice.as_deref();
+            Decision::NotReported {
+                reason,
+                advice,
+                deputy,
+            }
         }
         _ => Decision::Reported {
             at: options.at,
             reference: options.reference.as_deref(),
             reason: options.reason.as_deref(),
+            advice: options.advice.as_deref(),
         },
     };
     clocks(&clock::decide(app, options.id, options.duty, &decision, by).await?)
@@ -149,6 +157,10 @@ fn clock_line(left: &ClockLeft) -> String {
                     .as_ref()
                     .map(|one| format!(", reference {one}")),
                 decided.reason.as_ref().map(|why| format!(": {why}")),
+                decided
+                    .advice
+                    .as_ref()
+                    .map(|what| format!(", advised: {what}")),
                 decided.deputy.as_ref().map(|name| format!(", with {name}")),
             ]
             .into_iter()

@@ -32,6 +32,7 @@ use crate::clock::Clock;
 use crate::config::{Config, ConfigErrors, EXAMPLE};
 use crate::desk;
 use crate::desk::access::Refused;
+use crate::desk::genuine::{Askings, Genuine, genuine};
 use crate::desk::roles::Declined;
 use crate::domain::campaign::NotCleared;
 use crate::store::StoreError;
@@ -231,6 +232,12 @@ async fn with_app(cli: &Cli, app: &Shared) -> anyhow::Result<Said> {
         }
         Command::Case(command) => case::run(cli, app, command).await,
         Command::Delivery(command) => delivery::run(cli, app, command).await,
+        Command::Verify { code } => {
+            let found = genuine(app, &Askings::default(), code, "bell").await?;
+            let is_ours = found != Genuine::NotOurs;
+            let json = serde_json::to_value(&found)?;
+            Ok(Said::words(found.in_words(app), json).look_if(!is_ours))
+        }
         Command::Hold(command) => delivery::hold(cli, app, command).await,
         Command::Tasks { done, note } => case::tasks(cli, app, *done, note.as_deref()).await,
         Command::AuditSteps => {

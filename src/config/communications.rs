@@ -1,5 +1,6 @@
 //! What the communications office works by: `[communications]`.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use chrono::TimeDelta;
@@ -7,7 +8,7 @@ use serde::Serialize;
 
 use super::hashed;
 use super::section::{Read, Section};
-use super::values::{DAY, choice, delta, domain, line, number};
+use super::values::{DAY, choice, delta, domain, line, number, path};
 use crate::domain::duty::Duty;
 
 /// What statements, promises and clocks go by.
@@ -32,6 +33,9 @@ pub struct Communications {
     pub own_countries: Vec<String>,
     /// Whose clocks start when we are aware of an incident.
     pub duties: Vec<Duty>,
+    /// A file of dates that are no business days of the SEC.
+    #[serde(serialize_with = "hashed::some_path")]
+    pub sec_holidays: Option<PathBuf>,
 }
 
 const DUTIES: &[(&str, Duty)] = &[
@@ -43,6 +47,11 @@ const DUTIES: &[(&str, Duty)] = &[
     (Duty::Nis2Warning.word(), Duty::Nis2Warning),
     (Duty::Nis2Notification.word(), Duty::Nis2Notification),
     (Duty::Nis2Final.word(), Duty::Nis2Final),
+    (Duty::GdprPeople.word(), Duty::GdprPeople),
+    (Duty::DoraInitial.word(), Duty::DoraInitial),
+    (Duty::DoraIntermediate.word(), Duty::DoraIntermediate),
+    (Duty::DoraFinal.word(), Duty::DoraFinal),
+    (Duty::Sec8K.word(), Duty::Sec8K),
 ];
 
 /// The shortest span that makes sense for people.
@@ -63,6 +72,7 @@ pub(super) fn communications(root: &Section<'_>) -> Read<Communications> {
     let link_hosts = own.list("link_hosts", domain);
     let own_countries = own.list("own_countries", line);
     let duties = own.list("duties", choice(DUTIES));
+    let sec_holidays = own.optional("sec_holidays", path);
     own.finish_after(|_| {
         let mut duties = duties?.unwrap_or_else(|| vec![Duty::UkGdpr]);
         duties.sort_unstable();
@@ -76,6 +86,7 @@ pub(super) fn communications(root: &Section<'_>) -> Read<Communications> {
             link_hosts: link_hosts?.unwrap_or_default(),
             own_countries: own_countries?.unwrap_or_default(),
             duties,
+            sec_holidays: sec_holidays?,
         })
     })
 }

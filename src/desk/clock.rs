@@ -6,7 +6,7 @@ use super::incident::{load, thing};
 use super::roles::{Act, Declined, declined, may};
 use super::statement::reason;
 use crate::app::App;
-use crate::domain::duty::{Clock, Decided, Duty, Mark, Verdict, check, clocks};
+use crate::domain::duty::{Clock, Decided, Duty, Facts, Mark, Trigger, Verdict, check, clocks};
 use crate::domain::{IncidentId, Moment};
 use crate::store::{Incident, Tx};
 
@@ -17,8 +17,6 @@ pub struct ClockLeft {
     pub incident: IncidentId,
     /// Its public reference.
     pub reference: String,
-    /// Since when we are aware.
-    pub aware_at: Moment,
     /// The clock.
     #[serde(flatten)]
     pub clock: Clock,
@@ -39,20 +37,25 @@ pub enum Decision<'a> {
         reference: Option<&'a str>,
         /// Why it is late, if it is.
         reason: Option<&'a str>,
+        /// What the authority, or the data protection officer, advised.
+        advice: Option<&'a str>,
     },
     /// It is not reported.
     NotReported {
         /// Why.
         reason: &'a str,
+        /// What the authority, or the data protection officer, advised.
+        advice: Option<&'a str>,
         /// The second person who decided it: an operator.
         deputy: &'a str,
     },
 }
 
-/// Says since when we were reasonably certain: all clocks of the config start. Said again, the earliest counts.
-pub async fn aware(
+/// Says since when something is true that starts clocks, such as that we are aware. Said again, the earliest counts.
+pub async fn start(
     app: &App,
     id: IncidentId,
+    trigger: Trigger,
     at: Moment,
     by: &str,
 ) -> anyhow::Result<Vec<ClockLeft>> {
@@ -60,12 +63,12 @@ pub async fn aware(
     may(app, act, Some(&thing(id)), by).await?;
     let now = app.clock.now();
     if at > now {
-        let why = "you cannot be aware of it after now";
+        let why = "it cannot be true only after now";
         return Err(declined(app, act, Some(&thing(id)), by, why).await);
     }
     let mut tx = app.store.begin().await?;
     let incident = load(&mut tx, id).await?;
-    tx.note_aware(id, at, by, now).await?;
+    tx.note_trigger(id, trigger, at, by, now).await?;
     let left = of(app, &mut tx, &incident).await?;
     tx.commit().await?;
     Ok(left)
@@ -107,6 +110,7 @@ pub async fn decide(
         // One that the config does not name can be decided all the same.
         .unwrap_or(Clock {
             duty,
+            started_at: None,
             due_at: None,
             decided: None,
         });
@@ -135,17 +139,20 @@ fn decided(
             at,
             reference,
             reason: why,
+            advice,
         } => Decided {
             duty,
             verdict: Verdict::Reported,
             at: at.unwrap_or(now),
             reference: reference.map(reason).transpose()?,
             reason: why.map(reason).transpose()?,
+            advice: advice.map(reason).transpose()?,
             deputy: None,
             by: by.to_owned(),
         },
         Decision::NotReported {
             reason: why,
+            advice,
             deputy,
         } => Decided {
             duty,
@@ -153,6 +160,7 @@ fn decided(
             at: now,
             reference: None,
             reason: Some(reason(why)?),
+            advice: advice.map(reason).transpose()?,
             deputy: Some(deputy.trim().to_owned()),
             by: by.to_owned(),
         },
@@ -165,19 +173,19 @@ pub(super) async fn of(
     tx: &mut Tx,
     incident: &Incident,
 ) -> anyhow::Result<Vec<ClockLeft>> {
-    let aware = tx.aware().await?;
-    let Some((_, aware_at)) = aware.into_iter().find(|(id, _)| *id == incident.id) else {
-        return Ok(Vec::new());
-    };
-    left(app, tx, incident, aware_at).await
+    let started = tx.triggers().await?;
+    left(app, tx, incident, &started).await
 }
 
-/// The clocks of all incidents that we are aware of.
+/// The clocks of all incidents of which something was said that starts any.
 pub(super) async fn all(app: &App, tx: &mut Tx) -> anyhow::Result<Vec<ClockLeft>> {
+    let started = tx.triggers().await?;
+    let mut ids: Vec<IncidentId> = started.iter().map(|(id, ..)| *id).collect();
+    ids.dedup();
     let mut all = Vec::new();
-    for (id, aware_at) in tx.aware().await? {
+    for id in ids {
         let incident = load(tx, id).await?;
-        all.extend(left(app, tx, &incident, aware_at).await?);
+        all.extend(left(app, tx, &incident, &started).await?);
     }
     Ok(all)
 }
@@ -186,23 +194,36 @@ async fn left(
     app: &App,
     tx: &mut Tx,
     incident: &Incident,
-    aware_at: Moment,
+    started: &[(IncidentId, Trigger, Moment)],
 ) -> anyhow::Result<Vec<ClockLeft>> {
+    let since: Vec<(Trigger, Moment)> = started
+        .iter()
+        .filter(|(id, ..)| *id == incident.id)
+        .map(|(_, trigger, at)| (*trigger, *at))
+        .collect();
+    if since.is_empty() {
+        return Ok(Vec::new());
+    }
     let decided = tx.duty_decisions(incident.id).await?;
-    let duties = &app.config.communications.duties;
+    let facts = Facts {
+        since: &since,
+        decided: &decided,
+        calendar: &app.calendar,
+        sec: &app.sec,
+    };
     let now = app.clock.now();
-    Ok(clocks(duties, aware_at, &decided, app.calendar.zone())
+    let left = clocks(&app.config.communications.duties, &facts)
         .into_iter()
         .map(|clock| {
-            let running = clock.due_at.filter(|_| clock.decided.is_none());
+            let running = clock.started_at.zip(clock.due_at);
+            let running = running.filter(|_| clock.decided.is_none());
             ClockLeft {
                 incident: incident.id,
                 reference: incident.reference.clone(),
-                aware_at,
-                minutes_left: running.map(|due| due.since(now).num_minutes()),
-                mark: running.map(|due| Mark::at(aware_at, due, now)),
+                minutes_left: running.map(|(_, due)| due.since(now).num_minutes()),
+                mark: running.map(|(started, due)| Mark::at(started, due, now)),
                 clock,
             }
-        })
-        .collect())
+        });
+    Ok(left.collect())
 }

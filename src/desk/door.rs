@@ -77,6 +77,11 @@ pub fn glance(app: &App, visitor: &Visitor) -> Result<String, Closed> {
     Ok(name)
 }
 
+/// Lets anybody in who asks in a server of ours, whatever their roles, for what is everybody's to know.
+pub fn at_home(app: &App, visitor: &Visitor) -> Result<String, Closed> {
+    known(&app.config, visitor).map(|(name, _)| name)
+}
+
 /// Lets somebody in as the operator that they are; what this one may do is decided act by act. A no is written down with
 /// what was wanted, which is a command's name and no more.
 pub async fn enter(

@@ -3,6 +3,7 @@
 pub mod access;
 pub mod clock;
 pub mod door;
+pub mod genuine;
 mod guard;
 pub mod incident;
 pub mod nudges;

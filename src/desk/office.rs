@@ -213,7 +213,7 @@ async fn clocks(app: &App, passed: &mut Passed) -> anyhow::Result<()> {
                     "duty:{}:{}:{}:{mark:?}",
                     left.incident,
                     duty.word(),
-                    left.aware_at.micros()
+                    left.clock.started_at.map_or(0, Moment::micros)
                 );
                 nudge(app, &key, &nudges::role(Role::Security), &text, passed).await?;
                 app.alarms.clear(&alarm).await;

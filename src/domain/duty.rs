@@ -1,112 +1,12 @@
 //! Duty: the clocks of those who have to be told by law (section 8.2). They are computed and warned of; nothing is filed,
 //! and whether a duty applies is for people to say.
 
-use chrono::{Months, TimeDelta};
-use chrono_tz::Tz;
+mod law;
+
 use serde::{Deserialize, Serialize};
 
-use super::calendar::{local_at, moment_at};
+pub use self::law::{Duty, Facts, Trigger};
 use super::moment::Moment;
-
-/// Whom to tell, and by which rule.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Duty {
-    /// The ICO, of a breach of personal data.
-    UkGdpr,
-    /// An authority of the EU, of the same.
-    EuGdpr,
-    /// The ICO, by a communications provider.
-    Pecr,
-    /// The regulator and the NCSC at once, by a bill that is no law yet: off unless the config names it.
-    UkNisWarning,
-    /// The full notification by that bill.
-    UkNisNotification,
-    /// Early warning of a significant incident.
-    Nis2Warning,
-    /// Notification of it.
-    Nis2Notification,
-    /// Final report about it.
-    Nis2Final,
-}
-
-impl Duty {
-    /// All of them.
-    pub const ALL: [Self; 8] = [
-        Self::UkGdpr,
-        Self::EuGdpr,
-        Self::Pecr,
-        Self::UkNisWarning,
-        Self::UkNisNotification,
-        Self::Nis2Warning,
-        Self::Nis2Notification,
-        Self::Nis2Final,
-    ];
-
-    /// The word that config, database and documents use.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::UkGdpr => "uk_gdpr",
-            Self::EuGdpr => "eu_gdpr",
-            Self::Pecr => "pecr",
-            Self::UkNisWarning => "uk_nis_warning",
-            Self::UkNisNotification => "uk_nis_notification",
-            Self::Nis2Warning => "nis2_warning",
-            Self::Nis2Notification => "nis2_notification",
-            Self::Nis2Final => "nis2_final",
-        }
-    }
-
-    /// The duty that a word names.
-    pub fn from_word(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|one| one.word() == word)
-    }
-
-    /// What it is, for whoever has to decide.
-    pub const fn in_words(self) -> &'static str {
-        match self {
-            Self::UkGdpr => {
-                "tell the ICO of a breach of personal data (UK GDPR article 33): 72 hours from being aware"
-            }
-            Self::EuGdpr => {
-                "tell the authority of a breach of personal data (EU GDPR article 33): 72 hours from being aware"
-            }
-            Self::Pecr => {
-                "tell the ICO as a communications provider (PECR): 72 hours from being aware"
-            }
-            Self::UkNisWarning => {
-                "tell the regulator and the NCSC at once (Cyber Security and Resilience Bill): 24 hours from being aware"
-            }
-            Self::UkNisNotification => {
-                "tell the regulator and the NCSC in full (Cyber Security and Resilience Bill): 72 hours from being aware"
-            }
-            Self::Nis2Warning => "NIS2 early warning (article 23): 24 hours from being aware",
-            Self::Nis2Notification => "NIS2 notification (article 23): 72 hours from being aware",
-            Self::Nis2Final => {
-                "NIS2 final report (article 23): one month from the notification's submission"
-            }
-        }
-    }
-
-    /// When it is due: `aware_at` is when we were reasonably certain, `notified_at` when the NIS2 notification went in. Hours
-    /// run through nights, holidays and clock changes; a month ends on the same local day, or the month's last. None: its
-    /// clock has not started.
-    pub fn due(self, aware_at: Moment, notified_at: Option<Moment>, zone: Tz) -> Option<Moment> {
-        match self {
-            Self::UkGdpr
-            | Self::EuGdpr
-            | Self::Pecr
-            | Self::UkNisNotification
-            | Self::Nis2Notification => Some(aware_at.plus(TimeDelta::hours(72))),
-            Self::UkNisWarning | Self::Nis2Warning => Some(aware_at.plus(TimeDelta::hours(24))),
-            Self::Nis2Final => {
-                let local = local_at(zone, notified_at?);
-                let later = local.checked_add_months(Months::new(1))?;
-                Some(moment_at(zone, later))
-            }
-        }
-    }
-}
 
 /// What was decided about a duty.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -148,6 +48,8 @@ pub struct Decided {
     pub reference: Option<String>,
     /// Why it is not reported, or was late.
     pub reason: Option<String>,
+    /// What the authority, or the data protection officer, advised.
+    pub advice: Option<String>,
     /// The second person of a decision not to report.
     pub deputy: Option<String>,
     /// Who wrote it down.
@@ -157,9 +59,9 @@ pub struct Decided {
 /// Why a decision is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Undecidable {
-    /// Nobody was aware of anything.
-    #[error("its clock has not started; say since when you are aware first: bell incident aware")]
-    NotAware,
+    /// What starts its clock has not been said.
+    #[error("its clock has not started; say since when first: bell incident aware --help")]
+    NotStarted,
     /// Not to report needs a reason.
     #[error("not to report is decided with a reason; say why")]
     NoReason,
@@ -179,23 +81,23 @@ pub enum Undecidable {
 pub struct Clock {
     /// Which.
     pub duty: Duty,
+    /// Since when it runs; none: it has not started.
+    pub started_at: Option<Moment>,
     /// When it is due; none: it has not started.
     pub due_at: Option<Moment>,
     /// What was decided, if anything; the latest.
     pub decided: Option<Decided>,
 }
 
-/// The clocks of an incident of which we are aware since `aware_at`. `decided` is in the order of the decisions.
-pub fn clocks(duties: &[Duty], aware_at: Moment, decided: &[Decided], zone: Tz) -> Vec<Clock> {
-    let latest = |duty: Duty| decided.iter().rev().find(|one| one.duty == duty);
-    let notified_at = latest(Duty::Nis2Notification)
-        .filter(|one| one.verdict == Verdict::Reported)
-        .map(|one| one.at);
+/// The clocks of an incident.
+pub fn clocks(duties: &[Duty], facts: &Facts<'_>) -> Vec<Clock> {
+    let latest = |duty: Duty| facts.decided.iter().rev().find(|one| one.duty == duty);
     duties
         .iter()
         .map(|duty| Clock {
             duty: *duty,
-            due_at: duty.due(aware_at, notified_at, zone),
+            started_at: duty.started(facts),
+            due_at: duty.due(facts),
             decided: latest(*duty).cloned(),
         })
         .collect()
@@ -215,7 +117,7 @@ pub fn check(
     let due_at = clock.due_at;
     match decided.verdict {
         Verdict::Reported => {
-            let due_at = due_at.ok_or(Undecidable::NotAware)?;
+            let due_at = due_at.ok_or(Undecidable::NotStarted)?;
             if decided.at > now {
                 return Err(Undecidable::Future);
             }
@@ -252,10 +154,10 @@ pub enum Mark {
 }
 
 impl Mark {
-    /// Of a clock from `aware_at` to `due_at`.
-    pub fn at(aware_at: Moment, due_at: Moment, now: Moment) -> Self {
-        let all = due_at.since(aware_at).num_seconds().max(1);
-        let gone = now.since(aware_at).num_seconds();
+    /// Of a clock from `started_at` to `due_at`.
+    pub fn at(started_at: Moment, due_at: Moment, now: Moment) -> Self {
+        let all = due_at.since(started_at).num_seconds().max(1);
+        let gone = now.since(started_at).num_seconds();
         if now > due_at {
             Self::Over
         } else if gone.saturating_mul(5) >= all.saturating_mul(4) {
@@ -270,7 +172,11 @@ impl Mark {
 
 #[cfg(test)]
 mod tests {
+    use chrono::TimeDelta;
+    use chrono_tz::Tz;
+
     use super::*;
+    use crate::domain::calendar::Calendar;
 
     fn at(text: &str) -> Moment {
         text.parse().unwrap()
@@ -283,41 +189,33 @@ mod tests {
             at: at(when),
             reference: None,
             reason: None,
+            advice: None,
             deputy: None,
             by: "sam".to_owned(),
         }
     }
 
     #[test]
-    fn hours_run_through_clock_changes_and_a_month_ends_on_its_last_day() {
-        let london = Tz::Europe__London;
-        for (aware, due) in [
-            ("2017-06-24T09:00:00+01:00", "2017-06-27T09:00:00+01:00"),
-            ("2025-10-24T10:00:00+01:00", "2025-10-27T09:00:00+00:00"),
-            ("2026-03-27T16:30:00+00:00", "2026-03-30T17:30:00+01:00"),
-        ] {
-            assert_eq!(Duty::UkGdpr.due(at(aware), None, london), Some(at(due)));
-        }
-        let aware = at("2025-01-29T10:00:00Z");
-        assert_eq!(Duty::Nis2Final.due(aware, None, london), None);
-        assert_eq!(
-            Duty::Nis2Final.due(aware, Some(at("2025-01-31T10:00:00Z")), london),
-            Some(at("2025-02-28T10:00:00Z"))
-        );
-    }
-
-    #[test]
     fn the_final_report_waits_for_the_notification() {
         let aware = at("2026-03-02T09:00:00Z");
         let duties = [Duty::Nis2Notification, Duty::Nis2Final];
-        let before = clocks(&duties, aware, &[], Tz::UTC);
+        let calendar = Calendar::new(Tz::UTC);
+        let since = [(Trigger::Aware, aware)];
+        let facts = |decided| Facts {
+            since: &since,
+            decided,
+            calendar: &calendar,
+            sec: &calendar,
+        };
+        let before = clocks(&duties, &facts(&[]));
         assert_eq!(before[1].due_at, None);
         let sent = decided(
             Duty::Nis2Notification,
             Verdict::Reported,
             "2026-03-04T09:00:00Z",
         );
-        let after = clocks(&duties, aware, &[sent], Tz::UTC);
+        let sent = [sent];
+        let after = clocks(&duties, &facts(&sent));
         assert_eq!(after[1].due_at, Some(at("2026-04-04T09:00:00Z")));
         assert!(after[0].decided.is_some());
     }
@@ -326,6 +224,7 @@ mod tests {
     fn not_to_report_takes_a_reason_and_two_people_and_late_a_reason() {
         let clock = Clock {
             duty: Duty::UkGdpr,
+            started_at: Some(at("2026-03-02T09:00:00Z")),
             due_at: Some(at("2026-03-05T09:00:00Z")),
             decided: None,
         };

@@ -19,6 +19,7 @@ pub mod evidence;
 pub mod figures;
 pub mod fill;
 pub mod finding;
+pub mod genuine;
 pub mod guard;
 pub mod hand_over;
 pub mod identity;

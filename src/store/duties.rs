@@ -1,39 +1,44 @@
 //! Duties: since when we are aware of an incident, and what was decided about each authority. Only ever added to.
 
 use super::{StoreError, Tx, on, strange};
-use crate::domain::duty::{Decided, Duty, Verdict};
+use crate::domain::duty::{Decided, Duty, Trigger, Verdict};
 use crate::domain::{IncidentId, Moment};
 
 impl Tx {
-    /// Writes down since when we are aware. Of several the earliest counts.
-    pub async fn note_aware(
+    /// Writes down since when something is true that starts clocks, such as being aware. Of several moments the earliest
+    /// counts.
+    pub async fn note_trigger(
         &mut self,
         incident: IncidentId,
-        aware_at: Moment,
+        trigger: Trigger,
+        since: Moment,
         by: &str,
         now: Moment,
     ) -> Result<(), StoreError> {
-        on!(self, db => sqlx::query("INSERT INTO awareness (incident_id, aware_at, noted_at, noted_by) VALUES ($1, $2, $3, $4)")
-            .bind(incident.0).bind(aware_at.micros()).bind(now.micros()).bind(by).execute(db).await.map(|_| ()))?;
-        let detail = serde_json::json!({ "aware_at": aware_at });
+        on!(self, db => sqlx::query("INSERT INTO awareness (incident_id, what, since, noted_at, noted_by) VALUES ($1, $2, $3, $4, $5)")
+            .bind(incident.0).bind(trigger.word()).bind(since.micros()).bind(now.micros()).bind(by).execute(db).await.map(|_| ()))?;
+        let detail = serde_json::json!({ "trigger": trigger, "since": since });
         self.note(
             now,
             by,
-            "incident.aware",
+            "duty.started",
             Some(&format!("incident:{incident}")),
             Some(&detail.to_string()),
         )
         .await
     }
 
-    /// The incidents of which we are aware, and since when.
-    pub async fn aware(&mut self) -> Result<Vec<(IncidentId, Moment)>, StoreError> {
-        let rows: Vec<(i64, i64)> = on!(self, db => sqlx::query_as("SELECT incident_id, MIN(aware_at) FROM awareness GROUP BY incident_id ORDER BY incident_id")
+    /// What has started clocks, of which incident, and since when.
+    pub async fn triggers(&mut self) -> Result<Vec<(IncidentId, Trigger, Moment)>, StoreError> {
+        let rows: Vec<(i64, String, i64)> = on!(self, db => sqlx::query_as("SELECT incident_id, what, MIN(since) FROM awareness GROUP BY incident_id, what ORDER BY incident_id, what")
             .fetch_all(db).await)?;
-        Ok(rows
-            .into_iter()
-            .map(|(id, at)| (IncidentId(id), Moment::from_micros(at)))
-            .collect())
+        rows.into_iter()
+            .map(|(id, what, at)| {
+                let trigger =
+                    Trigger::from_word(&what).ok_or_else(|| strange("awareness", "what", id))?;
+                Ok((IncidentId(id), trigger, Moment::from_micros(at)))
+            })
+            .collect()
     }
 
     /// Writes down a decision about a duty. The latest one holds.
@@ -44,11 +49,11 @@ impl Tx {
         now: Moment,
     ) -> Result<(), StoreError> {
         on!(self, db => sqlx::query(
-            "INSERT INTO duty_decisions (incident_id, duty, verdict, effective_at, reference, reason, deputy, noted_at, noted_by) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+            "INSERT INTO duty_decisions (incident_id, duty, verdict, effective_at, reference, reason, advice, deputy, noted_at, noted_by) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
         ).bind(incident.0).bind(decided.duty.word()).bind(decided.verdict.word()).bind(decided.at.micros()).bind(&decided.reference).bind(&decided.reason)
-            .bind(&decided.deputy).bind(now.micros()).bind(&decided.by).execute(db).await.map(|_| ()))?;
+            .bind(&decided.advice).bind(&decided.deputy).bind(now.micros()).bind(&decided.by).execute(db).await.map(|_| ()))?;
         let detail = serde_json::json!({
-            "duty": decided.duty, "at": decided.at, "reference": decided.reference, "reason": decided.reason, "deputy": decided.deputy
+            "duty": decided.duty, "at": decided.at, "reference": decided.reference, "reason": decided.reason, "advice": decided.advice, "deputy": decided.deputy
         });
         self.note(
             now,
@@ -73,25 +78,29 @@ impl Tx {
             Option<String>,
             Option<String>,
             Option<String>,
+            Option<String>,
             String,
         );
         let rows: Vec<Row> = on!(self, db => sqlx::query_as(
-            "SELECT id, duty, verdict, effective_at, reference, reason, deputy, noted_by FROM duty_decisions WHERE incident_id = $1 ORDER BY id",
+            "SELECT id, duty, verdict, effective_at, reference, reason, advice, deputy, noted_by FROM duty_decisions WHERE incident_id = $1 ORDER BY id",
         ).bind(incident.0).fetch_all(db).await)?;
         rows.into_iter()
-            .map(|(id, duty, verdict, at, reference, reason, deputy, by)| {
-                Ok(Decided {
-                    duty: Duty::from_word(&duty)
-                        .ok_or_else(|| strange("duty_decisions", "duty", id))?,
-                    verdict: Verdict::from_word(&verdict)
-                        .ok_or_else(|| strange("duty_decisions", "verdict", id))?,
-                    at: Moment::from_micros(at),
-                    reference,
-                    reason,
-                    deputy,
-                    by,
-                })
-            })
+            .map(
+                |(id, duty, verdict, at, reference, reason, advice, deputy, by)| {
+                    Ok(Decided {
+                        duty: Duty::from_word(&duty)
+                            .ok_or_else(|| strange("duty_decisions", "duty", id))?,
+                        verdict: Verdict::from_word(&verdict)
+                            .ok_or_else(|| strange("duty_decisions", "verdict", id))?,
+                        at: Moment::from_micros(at),
+                        reference,
+                        reason,
+                        advice,
+                        deputy,
+                        by,
+                    })
+                },
+            )
             .collect()
     }
 }

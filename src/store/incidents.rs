@@ -143,7 +143,7 @@ impl Tx {
             next_update: Option<i64>,
         }
         let rows: Vec<(i64, i64, String, Option<String>)> = on!(self, db => sqlx::query_as(
-            "SELECT id, at, act, detail FROM ledger WHERE thing = $1 AND act LIKE 'incident.%' AND act <> 'incident.aware' ORDER BY id",
+            "SELECT id, at, act, detail FROM ledger WHERE thing = $1 AND act LIKE 'incident.%' ORDER BY id",
         ).bind(format!("incident:{id}")).fetch_all(db).await)?;
         let mut words = Vec::new();
         for (row, at, act, detail) in rows {

@@ -94,6 +94,14 @@ impl From<AttemptRow> for Attempt {
 }
 
 impl Tx {
+    /// When the first letter with this reference was accepted for somebody; none: no such letter ever was.
+    pub async fn first_sent(&mut self, reference: &str) -> Result<Option<Moment>, StoreError> {
+        let (at,): (Option<i64>,) = on!(self, db => sqlx::query_as(
+            "SELECT MIN(d.ended_at) FROM threads t JOIN deliveries d ON d.thread_id = t.id WHERE t.reference = $1 AND d.state IN ('accepted', 'bounced')",
+        ).bind(reference).fetch_one(db).await)?;
+        Ok(at.map(Moment::from_micros))
+    }
+
     /// The stories of a case's deliveries, oldest first.
     pub async fn stories(&mut self, case: CaseId) -> Result<Vec<DeliveryStory>, StoreError> {
         let rows: Vec<StoryRow> = on!(self, db => sqlx::query_as(

@@ -1,5 +1,6 @@
 //! The bot, spoken to by a strict Discord: whole round trips over its gateway and its REST.
 
+mod office;
 mod statement;
 mod trouble;
 

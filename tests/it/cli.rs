@@ -37,6 +37,7 @@ const COMMANDS: &[&[&str]] = &[
     &["letters"],
     &["inbox"],
     &["confirm"],
+    &["verify"],
     &["case", "list"],
     &["case", "show"],
     &["case", "contain"],

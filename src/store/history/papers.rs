@@ -274,7 +274,7 @@ fn tell(told: &mut Told, at: Moment, actor: String, act: &str, detail: Detail) {
         "post.statement" => told.words.push(Word::Updated { at }),
         act if act.starts_with("post.") => return,
         // What is settled with authorities and partners is not told to readers.
-        "incident.aware" | "partner.added" | "partner.edited" | "partner.cleared"
+        "duty.started" | "partner.added" | "partner.edited" | "partner.cleared"
         | "duty.reported" | "duty.not_reported" | "desk.refused" => return,
         // A promise keeps none.
         "incident.promised" => {}

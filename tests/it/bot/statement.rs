@@ -8,7 +8,7 @@ const APPROVER: Who = Who {
     roles: &[26],
 };
 
-const TEXT: &str = "We know that some passwords are weak. We do not know yet how many. We are writing to everybody concerned. \
+pub(super) const TEXT: &str = "We know that some passwords are weak. We do not know yet how many. We are writing to everybody concerned. \
                     You do not need to do anything unless we write to you by name. We will tell you more by {{ next_update }}.";
 
 /// An incident, and a draft about it that was written in a form; what the desk sees of it.

@@ -4,7 +4,7 @@ use chrono::TimeDelta;
 use division_bell::desk::clock::{self, Decision};
 use division_bell::desk::partner::{self, PartnerEdit};
 use division_bell::desk::{incident, nudges, statement};
-use division_bell::domain::duty::Duty;
+use division_bell::domain::duty::{Duty, Trigger};
 use division_bell::store::PartnerDraft;
 
 use super::*;
@@ -103,9 +103,18 @@ async fn a_text_names_a_partner_in_the_words_that_they_agreed_to_or_not_at_all()
 async fn a_clock_runs_from_being_aware_warns_and_rings_until_it_is_decided() {
     let desk = Desk::with("\n[communications]\nduties = [\"uk_gdpr\", \"nis2_warning\", \"nis2_notification\", \"nis2_final\"]\n").await;
     let aware = desk.bell.now();
-    let no = declined(clock::aware(desk.app(), desk.incident, desk.hours(1), GUARD).await);
+    let no = declined(
+        clock::start(
+            desk.app(),
+            desk.incident,
+            Trigger::Aware,
+            desk.hours(1),
+            GUARD,
+        )
+        .await,
+    );
     assert!(no.contains("after now"), "{no}");
-    let clocks = clock::aware(desk.app(), desk.incident, aware, GUARD)
+    let clocks = clock::start(desk.app(), desk.incident, Trigger::Aware, aware, GUARD)
         .await
         .unwrap();
     let left: Vec<_> = clocks
@@ -141,6 +150,7 @@ async fn a_clock_runs_from_being_aware_warns_and_rings_until_it_is_decided() {
         at: None,
         reference: Some("C-1"),
         reason: None,
+        advice: None,
     };
     let no =
         declined(clock::decide(desk.app(), desk.incident, Duty::Nis2Warning, &late, GUARD).await);
@@ -149,6 +159,7 @@ async fn a_clock_runs_from_being_aware_warns_and_rings_until_it_is_decided() {
         at: None,
         reference: Some("C-1"),
         reason: Some("the portal was down"),
+        advice: None,
     };
     clock::decide(desk.app(), desk.incident, Duty::Nis2Warning, &late, GUARD)
         .await
@@ -164,6 +175,7 @@ async fn a_clock_runs_from_being_aware_warns_and_rings_until_it_is_decided() {
 
     let not = |deputy| Decision::NotReported {
         reason: "no personal data",
+        advice: Some("the data protection officer agrees"),
         deputy,
     };
     for nobody in [GUARD, "stranger"] {
@@ -180,6 +192,7 @@ async fn a_clock_runs_from_being_aware_warns_and_rings_until_it_is_decided() {
         at: None,
         reference: None,
         reason: None,
+        advice: None,
     };
     let clocks = clock::decide(
         desk.app(),
@@ -201,7 +214,7 @@ async fn a_clock_runs_from_being_aware_warns_and_rings_until_it_is_decided() {
     let acts: Vec<_> = log.entries.iter().map(|entry| entry.act.as_str()).collect();
     for act in [
         "incident.opened",
-        "incident.aware",
+        "duty.started",
         "duty.reported",
         "duty.not_reported",
         "desk.refused",

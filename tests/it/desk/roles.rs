@@ -6,7 +6,7 @@ use division_bell::desk::roles::{Act, Declined, is_allowed};
 use division_bell::desk::statement::{self, Body, Edit};
 use division_bell::desk::{incident, partner, posts};
 use division_bell::domain::PartnerId;
-use division_bell::domain::duty::Duty;
+use division_bell::domain::duty::{Duty, Trigger};
 use division_bell::domain::incident::IncidentState;
 use division_bell::store::PartnerDraft;
 
@@ -49,13 +49,14 @@ async fn act(desk: &Desk, act: Act, by: &str) -> anyhow::Result<()> {
             partner::add(app, about, &new, by).await.map(drop)
         }
         Act::PartnerRead => partner::list(app, about, by).await.map(drop),
-        Act::ClockStart => clock::aware(app, about, desk.bell.now(), by)
+        Act::ClockStart => clock::start(app, about, Trigger::Aware, desk.bell.now(), by)
             .await
             .map(drop),
         Act::ClockRead => clock::show(app, None, by).await.map(drop),
         Act::ClockDecide => {
             let decision = Decision::NotReported {
                 reason: "no risk",
+                advice: None,
                 deputy: APPROVER,
             };
             clock::decide(app, about, Duty::UkGdpr, &decision, by)

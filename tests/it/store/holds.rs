@@ -160,6 +160,12 @@ async fn a_letter_in_doubt_twice_is_decided_by_a_human_being_and_its_task_is_don
         assert_eq!(bed.count(notified).await, 1);
         let story = bed.read().await.story(two).await.unwrap().unwrap();
         assert!(story.possible_duplicate && story.due_at == at(9) && story.bounces.is_empty());
+        // Only what was accepted was sent.
+        let sent = crate::support::flow::rows(&bed.store, "SELECT t.reference FROM threads t JOIN deliveries d ON d.thread_id = t.id WHERE d.state = 'accepted'").await;
+        let mut tx = bed.read().await;
+        assert!(tx.first_sent(&sent[0][0]).await.unwrap().is_some());
+        assert_eq!(tx.first_sent("DB-2507-ZZZZ").await.unwrap(), None);
+        drop(tx);
         assert_eq!(
             bed.read()
                 .await

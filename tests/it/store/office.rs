@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use division_bell::domain::IncidentId;
-use division_bell::domain::duty::{Decided, Duty, Verdict};
+use division_bell::domain::duty::{Decided, Duty, Trigger, Verdict};
 use division_bell::domain::guard::keys_of;
 use division_bell::domain::incident::{IncidentState, Word};
 use division_bell::store::{PartnerDraft, StoreError};
@@ -122,15 +122,27 @@ async fn of_several_moments_of_being_aware_the_earliest_counts_and_decisions_are
         let about = incident(&bed).await;
         let mut tx = bed.tx().await;
         for hour in [3, 2, 4] {
-            tx.note_aware(about, at(hour), "sol", at(5)).await.unwrap();
+            tx.note_trigger(about, Trigger::Aware, at(hour), "sol", at(5))
+                .await
+                .unwrap();
         }
-        assert_eq!(tx.aware().await.unwrap(), [(about, at(2))]);
+        tx.note_trigger(about, Trigger::HighRisk, at(4), "sol", at(5))
+            .await
+            .unwrap();
+        assert_eq!(
+            tx.triggers().await.unwrap(),
+            [
+                (about, Trigger::Aware, at(2)),
+                (about, Trigger::HighRisk, at(4))
+            ]
+        );
         let decided = Decided {
             duty: Duty::UkGdpr,
             verdict: Verdict::NotReported,
             at: at(5),
             reference: None,
             reason: Some("no risk".to_owned()),
+            advice: Some("the officer agrees".to_owned()),
             deputy: Some("lea".to_owned()),
             by: "sol".to_owned(),
         };
@@ -184,7 +196,9 @@ async fn what_readers_were_told_are_moves_and_statements_and_a_promise_alone_kee
         let about = incident(&bed).await;
         let mut tx = bed.tx().await;
         tx.promise_update(about, at(7), "ann", at(1)).await.unwrap();
-        tx.note_aware(about, at(0), "sol", at(2)).await.unwrap();
+        tx.note_trigger(about, Trigger::Aware, at(0), "sol", at(2))
+            .await
+            .unwrap();
         tx.move_incident(about, IncidentState::Contained, "ann", None, at(3))
             .await
             .unwrap();
