@@ -34,10 +34,13 @@
 //!
 //! [`steps::confirm`] reads what the [`directory`] says and closes the cases it proves; a later audit that still finds the
 //! account opens a successor. [`steps::contain`] keeps who was shut out of what, and lists those who may be let in again.
-//! [`steps::announce`] keeps one status post true. [`desk::statement`] has texts drafted by one operator and approved by
-//! another, exactly and with frozen figures ([`domain::statement`]); the [`domain::guard`] says what they must not disclose;
-//! [`steps::statements`] posts what is out and marks what was put right; [`desk::office`] minds promises, regulators' clocks
-//! and figures that have moved. [`desk::access`] writes what staff read when a service is cut, for channels that still reach them. [`steps::report`] folds the ledger into the figures as of any moment.
+//! [`steps::announce`] keeps what is said of an incident true on every channel of those who read there, once, by the rule of
+//! [`domain::post`], with a timeline below it. [`desk::statement`] has texts drafted by one operator and approved by another,
+//! exactly and with frozen figures ([`domain::statement`]), for one audience and no other ([`domain::audience`]); the
+//! [`domain::guard`] says what they must not disclose; [`steps::statements`] posts what is out and marks what was put right;
+//! [`desk::office`] minds promises, regulators' clocks and figures that have moved. [`desk::access`] writes what staff read
+//! when a service is cut, for channels that still reach them, and [`desk::genuine`] tells anybody who asks whether a letter
+//! is ours. [`steps::report`] folds the ledger into the figures as of any moment.
 //! `bell serve` ([`serve`]) does all of it by the [`schedule`]; beside it the [`bot`] has the [`desk`] do what people ask for
 //! on Discord.
 
