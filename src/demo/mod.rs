@@ -3,6 +3,8 @@
 //! Everything of ours is real: config, database, steps, letters, schedules. Only the world is played: when people change
 //! their passwords, which letters bounce, and when auditors come.
 
+mod config;
+mod office;
 mod world;
 
 use std::path::{Path, PathBuf};
@@ -80,7 +82,8 @@ pub async fn run(options: &Demo) -> anyhow::Result<Told> {
     };
     let audits = lay_out(options, &out)?;
     let file = out.join("bell.toml");
-    let text = config_text(options, &audits)?;
+    let (short, domain) = names_of(options)?;
+    let text = config::text(&short, &domain);
     std::fs::write(&file, &text).with_context(|| format!("writing {}", file.display()))?;
     let config = Config::from_text(&text, &file, &|_| None)?;
     let clock = Clock::at(start);
@@ -212,101 +215,6 @@ fn names_of(options: &Demo) -> anyhow::Result<(String, String)> {
     Ok((short, domain))
 }
 
-fn config_text(options: &Demo, _audits: &Audits) -> anyhow::Result<String> {
-    let (short, domain) = names_of(options)?;
-    Ok(format!(
-        r#"# The demo's config. `bell init` writes one that explains itself.
-[organisation]
-name = "Westbridge Council"
-team = "Digital Security Team"
-signatory = "Sam Lee"
-time_zone = "Europe/London"
-
-[organisation.texts]
-how_to_reset = "On your work computer, press Ctrl, Alt and Delete. Then choose Change a password."
-check_route = "go to the staff home page, open Security notices"
-help_route = "Call the number on the back of your staff pass."
-help_hours = "We are open from 8am to 8pm."
-in_person = "the help desk at the main entrance"
-changes_line = "We have made it harder to guess passwords from outside."
-attack_when = "At the weekend"
-containment_line = "We have blocked sign-in to keep you safe."
-seen_when = "at the weekend"
-next_contact = "within two working days"
-
-[[realm]]
-name = "ad:{short}"
-netbios = ["{short}"]
-dns = ["{domain}"]
-
-[directory]
-file = "in/directory.csv"
-
-[[source]]
-name = "password-audit"
-kind = "mapped_csv"
-mapping = "in/mapping.toml"
-bare_sam = true
-
-[[source]]
-name = "have-i-been-pwned"
-kind = "hibp_domain"
-catalogue = "in/breaches.json"
-domain = "{domain}"
-
-[[source]]
-name = "hashcat"
-kind = "hashcat_show"
-bare_sam = true
-
-[[source]]
-name = "john"
-kind = "john_show"
-bare_sam = true
-
-[[evidence]]
-name = "directory-export"
-file = "in/evidence.csv"
-
-[mail]
-from_address = "security@{domain}"
-
-[mail.relay]
-kind = "folder"
-folder = "mail"
-
-[mail.inbox]
-maildir = "bounces"
-
-[discord]
-file = "discord"
-
-[schedule]
-zone = "UTC"
-people = "0 0 5 * * *"
-intake = "0 0 * * * *"
-plan = "0 30 8 * * Mon-Fri"
-notify = "0 0 7-19 * * *"
-deliver = "0 5 7-19 * * *"
-inbox = "0 20 7-19/4 * * *"
-confirm = "0 15 1-23/2 * * *"
-announce = "0 25 9,13,17 * * *"
-report = "0 0 7 * * Mon"
-
-[report]
-folder = "reports"
-
-[[operator]]
-name = "ann"
-roles = ["security", "communications"]
-
-[[operator]]
-name = "ben"
-roles = ["approver"]
-"#
-    ))
-}
-
 /// The play: our app, the world around it, and what is told of it.
 struct Play {
     app: Shared,
@@ -382,7 +290,7 @@ impl Play {
         let incident = crate::desk::incident::open(
             &self.app,
             "Weak and stolen passwords",
-            Some(self.start.plus(TimeDelta::hours(28))),
+            Some(self.start.plus(office::PROMISED)),
             "ann",
         )
         .await?;
@@ -409,7 +317,8 @@ impl Play {
         self.tell("deliver", told);
         let told = self.step("announce").await?;
         self.tell("announce", told);
-        Ok(())
+        self.at(75);
+        self.statement().await
     }
 
     async fn contain(&mut self) -> anyhow::Result<u64> {
@@ -476,6 +385,8 @@ impl Play {
             .start
             .plus(TimeDelta::days(14) + TimeDelta::minutes(30));
         let mut audited = !with_second_audit;
+        let promised = self.start.plus(office::KEPT);
+        let mut is_kept = false;
         loop {
             let now = self.app.clock.now();
             let next = schedules
@@ -489,6 +400,12 @@ impl Play {
                 audited = true;
                 self.app.clock.set(second);
                 self.second_audit().await?;
+                continue;
+            }
+            if !is_kept && at > promised {
+                is_kept = true;
+                self.app.clock.set(promised);
+                self.keep_the_promise().await?;
                 continue;
             }
             if !self.is_same_day(now, at) {
@@ -542,6 +459,10 @@ impl Play {
                 "edits of the status post",
                 steps::announce::announce(app).await?.edited,
             ),
+            "statements" => {
+                let posted = serve::step(app, name, &self.stopping).await?;
+                tracing::debug!("{posted}");
+            }
             "report" => {
                 let told = steps::report::write_scheduled(app).await?;
                 self.tell("report", told);
