@@ -436,7 +436,11 @@ pub enum Hold {
 
 /// `bell report`
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct Report {
+    /// What is different between two moments.
+    #[command(subcommand)]
+    pub command: Option<ReportCommand>,
     /// As of a past moment; the same bytes whenever it is asked. Now if left out.
     #[arg(long, value_name = "TIME")]
     pub as_of: Option<Moment>,
@@ -457,6 +461,20 @@ pub enum ReportFormat {
     Csv,
     /// For other programs.
     Json,
+    /// A workbook: one sheet a table.
+    Xlsx,
+}
+
+/// `bell report …`
+#[derive(Debug, Subcommand)]
+pub enum ReportCommand {
+    /// What is different between two moments, such as two statements: each figure that changed
+    Diff {
+        /// The earlier one.
+        from: Moment,
+        /// The later one; now if left out.
+        to: Option<Moment>,
+    },
 }
 
 /// `bell messages …`

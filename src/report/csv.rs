@@ -18,9 +18,18 @@ pub fn render_csv(report: &Report) -> Result<Vec<(String, String)>, ReportError>
 }
 
 fn about(report: &Report) -> Result<String, ReportError> {
+    let lines = about_lines(report)?.into_iter();
+    let rows = lines.map(|(name, value)| vec![name.to_owned(), value]);
+    write("00-about", rows.collect())
+}
+
+/// What a report is of, and what it was made of.
+pub(super) fn about_lines(
+    report: &Report,
+) -> Result<Vec<(&'static str, String)>, ReportError> {
     let header = &report.header;
     let readers = serde_json::to_value(report.readers)?;
-    let lines = [
+    Ok(vec![
         ("organisation", header.organisation.clone()),
         ("scope", header.scope.clone()),
         ("as of", header.as_of.to_string()),
@@ -45,9 +54,7 @@ fn about(report: &Report) -> Result<String, ReportError> {
             "small numbers",
             super::html::small_numbers(report.readers).to_owned(),
         ),
-    ];
-    let rows = lines.map(|(name, value)| vec![name.to_owned(), value]);
-    write("00-about", rows.into_iter().collect())
+    ])
 }
 
 fn burn_down(report: &Report) -> Result<String, ReportError> {
@@ -79,7 +86,8 @@ fn file(table: &Table) -> Result<String, ReportError> {
     write(table.file, rows)
 }
 
-fn heads(column: &Column) -> Vec<String> {
+/// The headings of a column: one, or the three of a ratio.
+pub(super) fn heads(column: &Column) -> Vec<String> {
     let name = &column.name;
     match column.holds {
         Holds::Words | Holds::Number => vec![name.clone()],
@@ -91,7 +99,8 @@ fn heads(column: &Column) -> Vec<String> {
     }
 }
 
-fn values(column: &Column, value: &Value) -> Vec<String> {
+/// What stands below them.
+pub(super) fn values(column: &Column, value: &Value) -> Vec<String> {
     let ratio = match value {
         Value::Ratio(ratio) | Value::Measure(Measure::Ratio(ratio)) => Some(ratio),
         _ => None,

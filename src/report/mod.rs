@@ -5,6 +5,7 @@
 
 mod chart;
 mod csv;
+mod diff;
 mod html;
 mod json;
 pub mod letters;
@@ -14,14 +15,17 @@ mod tables;
 #[cfg(test)]
 mod tests;
 mod times;
+mod xlsx;
 
 use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
 
 pub use csv::render_csv;
+pub use diff::{Change, diff};
 pub use html::render_html;
 pub use json::{LAYOUT, SCHEMA, render_json};
 pub use picture::picture;
+pub use xlsx::render_xlsx;
 
 pub use signed::{HOW_TO_VERIFY, SigningError, SigningKey};
 
@@ -36,11 +40,13 @@ pub enum Format {
     Csv,
     /// One file for other programs.
     Json,
+    /// A workbook with one sheet a table.
+    Xlsx,
 }
 
 impl Format {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Html, Self::Csv, Self::Json];
+    pub const ALL: [Self; 4] = [Self::Html, Self::Csv, Self::Json, Self::Xlsx];
 
     /// How a file of this form is called; none if it is a folder.
     pub const fn extension(self) -> Option<&'static str> {
@@ -48,6 +54,7 @@ impl Format {
             Self::Html => Some("html"),
             Self::Csv => None,
             Self::Json => Some("json"),
+            Self::Xlsx => Some("xlsx"),
         }
     }
 }
@@ -72,6 +79,9 @@ pub enum ReportError {
     /// The figures could not be written as JSON.
     #[error("the figures as JSON: {0}")]
     Json(#[from] serde_json::Error),
+    /// The workbook could not be written.
+    #[error("the workbook: {0}")]
+    Xlsx(#[from] rust_xlsxwriter::XlsxError),
     /// A table could not be written as CSV.
     #[error("table {table} as CSV: {cause}")]
     Csv {

@@ -9,9 +9,12 @@ use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
 
 use crate::app::App;
-use crate::domain::report::{ExceptionFacts, Header, Readers, Report, ReportBuilder, Surroundings};
-use crate::domain::{CaseId, Moment};
-use crate::report::{Format, in_short, render_csv, render_html, render_json};
+use crate::domain::duty::{self, Verdict};
+use crate::domain::report::{
+    ClockFacts, ExceptionFacts, Header, Readers, Report, ReportBuilder, Surroundings,
+};
+use crate::domain::{CaseId, IncidentId, Moment};
+use crate::report::{Format, in_short, render_csv, render_html, render_json, render_xlsx};
 use crate::store::Tx;
 
 /// Cases that are held at once.
@@ -87,15 +90,16 @@ pub fn put(app: &App, report: &Report, format: Format, out: &Path) -> anyhow::Re
     let written = match format {
         Format::Html => fill(&part, render_html(report)?.as_bytes()),
         Format::Json => fill(&part, render_json(report)?.as_bytes()),
+        Format::Xlsx => fill(&part, &render_xlsx(report)?),
         Format::Csv => fill_folder(&part, &render_csv(report)?),
     };
     let written = written.and_then(|()| match format {
-        Format::Html | Format::Json => Ok(std::fs::rename(&part, out)?),
+        Format::Html | Format::Json | Format::Xlsx => Ok(std::fs::rename(&part, out)?),
         Format::Csv => replace_folder(&part, out),
     });
     if written.is_err() {
         let _ = match format {
-            Format::Html | Format::Json => std::fs::remove_file(&part),
+            Format::Html | Format::Json | Format::Xlsx => std::fs::remove_file(&part),
             Format::Csv => std::fs::remove_dir_all(&part),
         };
     }
@@ -141,6 +145,7 @@ async fn one(
     statements.extend(tx.published_as_of(as_of).await?);
     statements.extend(posts);
     let surroundings = Surroundings {
+        clocks: clocks(app, tx, as_of).await?,
         deliveries: tx.deliveries_as_of(as_of).await?,
         tasks_open: tx.tasks_open_at(as_of).await?,
         exceptions,
@@ -180,6 +185,48 @@ async fn count(
             exceptions.extend(own);
         }
     }
+}
+
+/// The legal clocks that had started by then, as they stood.
+async fn clocks(app: &App, tx: &mut Tx, as_of: Moment) -> anyhow::Result<Vec<ClockFacts>> {
+    let mut all = Vec::new();
+    let started = tx.triggers_as_of(as_of).await?;
+    let mut ids: Vec<IncidentId> = started.iter().map(|(id, ..)| *id).collect();
+    ids.dedup();
+    for id in ids {
+        let reference = tx.incident(id).await?.map(|incident| incident.reference);
+        let since: Vec<_> = started
+            .iter()
+            .filter(|(of, ..)| *of == id)
+            .map(|(_, trigger, at)| (*trigger, *at))
+            .collect();
+        let decided = tx.duty_decisions_as_of(id, as_of).await?;
+        let facts = duty::Facts {
+            since: &since,
+            decided: &decided,
+            calendar: &app.calendar,
+            sec: &app.sec,
+        };
+        let clocks = duty::clocks(&app.config.communications.duties, &facts);
+        all.extend(clocks.into_iter().filter_map(|clock| {
+            let decided = clock.decided.as_ref();
+            Some(ClockFacts {
+                name: format!(
+                    "{}: {}",
+                    reference.as_deref().unwrap_or_default(),
+                    clock.duty.title()
+                ),
+                applies: decided.map(|one| one.verdict == Verdict::Reported),
+                trigger_at: clock.started_at?,
+                due_at: clock.due_at?,
+                submitted_at: decided
+                    .filter(|one| one.verdict == Verdict::Reported)
+                    .map(|one| one.at),
+                reference: decided.and_then(|one| one.reference.clone()),
+            })
+        }));
+    }
+    Ok(all)
 }
 
 /// One hash of all texts that letters had been made of.

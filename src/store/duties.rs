@@ -30,8 +30,16 @@ impl Tx {
 
     /// What has started clocks, of which incident, and since when.
     pub async fn triggers(&mut self) -> Result<Vec<(IncidentId, Trigger, Moment)>, StoreError> {
-        let rows: Vec<(i64, String, i64)> = on!(self, db => sqlx::query_as("SELECT incident_id, what, MIN(since) FROM awareness GROUP BY incident_id, what ORDER BY incident_id, what")
-            .fetch_all(db).await)?;
+        self.triggers_as_of(Moment::from_micros(i64::MAX)).await
+    }
+
+    /// The same, as it was known by `as_of`.
+    pub async fn triggers_as_of(
+        &mut self,
+        as_of: Moment,
+    ) -> Result<Vec<(IncidentId, Trigger, Moment)>, StoreError> {
+        let rows: Vec<(i64, String, i64)> = on!(self, db => sqlx::query_as("SELECT incident_id, what, MIN(since) FROM awareness WHERE noted_at <= $1 GROUP BY incident_id, what ORDER BY incident_id, what")
+            .bind(as_of.micros()).fetch_all(db).await)?;
         rows.into_iter()
             .map(|(id, what, at)| {
                 let trigger =
@@ -70,6 +78,16 @@ impl Tx {
         &mut self,
         incident: IncidentId,
     ) -> Result<Vec<Decided>, StoreError> {
+        self.duty_decisions_as_of(incident, Moment::from_micros(i64::MAX))
+            .await
+    }
+
+    /// The same, as it was known by `as_of`.
+    pub async fn duty_decisions_as_of(
+        &mut self,
+        incident: IncidentId,
+        as_of: Moment,
+    ) -> Result<Vec<Decided>, StoreError> {
         type Row = (
             i64,
             String,
@@ -82,8 +100,8 @@ impl Tx {
             String,
         );
         let rows: Vec<Row> = on!(self, db => sqlx::query_as(
-            "SELECT id, duty, verdict, effective_at, reference, reason, advice, deputy, noted_by FROM duty_decisions WHERE incident_id = $1 ORDER BY id",
-        ).bind(incident.0).fetch_all(db).await)?;
+            "SELECT id, duty, verdict, effective_at, reference, reason, advice, deputy, noted_by FROM duty_decisions WHERE incident_id = $1 AND noted_at <= $2 ORDER BY id",
+        ).bind(incident.0).bind(as_of.micros()).fetch_all(db).await)?;
         rows.into_iter()
             .map(
                 |(id, duty, verdict, at, reference, reason, advice, deputy, by)| {

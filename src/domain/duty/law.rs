@@ -192,6 +192,25 @@ impl Duty {
         }
     }
 
+    /// What it is called.
+    pub const fn title(self) -> &'static str {
+        match self {
+            Self::UkGdpr => "UK GDPR art. 33(1)",
+            Self::EuGdpr => "EU GDPR art. 33(1)",
+            Self::GdprPeople => "GDPR art. 34",
+            Self::Pecr => "PECR",
+            Self::UkNisWarning => "UK NIS bill, within 24 hours",
+            Self::UkNisNotification => "UK NIS bill, within 72 hours",
+            Self::Nis2Warning => "NIS2 early warning",
+            Self::Nis2Notification => "NIS2 notification",
+            Self::Nis2Final => "NIS2 final report",
+            Self::DoraInitial => "DORA initial notification",
+            Self::DoraIntermediate => "DORA intermediate report",
+            Self::DoraFinal => "DORA final report",
+            Self::Sec8K => "SEC Form 8-K item 1.05",
+        }
+    }
+
     /// Since when its clock runs. None: it has not started.
     pub fn started(self, facts: &Facts<'_>) -> Option<Moment> {
         match self {

@@ -208,6 +208,38 @@ async fn a_clock_runs_from_being_aware_warns_and_rings_until_it_is_decided() {
         "the final report's clock has started"
     );
 
+    // The report tells of the clocks as they stood at each moment.
+    let of = async |moment| division_bell::steps::report::report(desk.app(), Some(moment)).await;
+    let then = of(aware.plus(TimeDelta::hours(1))).await.unwrap();
+    let names: Vec<_> = then
+        .clocks
+        .iter()
+        .map(|one| (&one.name[..], one.applies))
+        .collect();
+    assert_eq!(
+        names,
+        [
+            ("INC-2603-1: UK GDPR art. 33(1)", None),
+            ("INC-2603-1: NIS2 early warning", None),
+            ("INC-2603-1: NIS2 notification", None),
+        ]
+    );
+    let now = of(desk.bell.now()).await.unwrap();
+    let stands: Vec<_> = now
+        .clocks
+        .iter()
+        .map(|one| (one.applies, one.reference.as_deref()))
+        .collect();
+    assert_eq!(
+        stands,
+        [
+            (Some(false), None),
+            (Some(true), Some("C-1")),
+            (Some(true), None),
+            (None, None),
+        ]
+    );
+
     let log = incident::log(desk.app(), desk.incident, READER)
         .await
         .unwrap();

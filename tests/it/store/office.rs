@@ -155,6 +155,12 @@ async fn of_several_moments_of_being_aware_the_earliest_counts_and_decisions_are
         };
         tx.decide_duty(about, &decided, at(5)).await.unwrap();
         tx.decide_duty(about, &later, at(6)).await.unwrap();
+        assert_eq!(tx.triggers_as_of(at(4)).await.unwrap(), []);
+        assert_eq!(tx.triggers_as_of(at(5)).await.unwrap().len(), 2);
+        assert_eq!(
+            tx.duty_decisions_as_of(about, at(5)).await.unwrap(),
+            [decided.clone()]
+        );
         assert_eq!(tx.duty_decisions(about).await.unwrap(), [decided, later]);
     })
     .await;
