@@ -11,7 +11,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::domain::{CampaignId, DeliveryId, Moment};
+use crate::domain::{AuditId, CampaignId, DeliveryId, FindingId, Moment};
 
 pub use access::Access;
 pub use case::Case;
@@ -81,6 +81,9 @@ pub enum Command {
     People(People),
     /// Take in credential audits: findings, and the cases they open
     Intake(Intake),
+    /// The audits that were taken in, and whom their findings name
+    #[command(subcommand)]
+    Audits(Audits),
     /// Who would be told what, when, and why not. Changes nothing
     Plan,
     /// Campaigns: each is drafted by one operator and approved by another
@@ -225,8 +228,11 @@ pub enum People {
 #[derive(Debug, Args)]
 pub struct Intake {
     /// The audit files.
-    #[arg(required = true)]
+    #[arg(required_unless_present = "unmatched")]
     pub files: Vec<PathBuf>,
+    /// List the findings that name nobody the directory knows, and why; the same as `bell audits unmatched`.
+    #[arg(long, conflicts_with_all = ["files", "format", "source", "taken_at", "dry_run", "confirm"])]
+    pub unmatched: bool,
     /// Read them as this, whatever they look like.
     #[arg(long, value_name = "FORMAT", value_parser = ["mapped_csv", "hibp_domain", "hashcat_show", "john_show"])]
     pub format: Option<String>,
@@ -239,6 +245,35 @@ pub struct Intake {
     /// Say what would open, change and close; write nothing.
     #[arg(long)]
     pub dry_run: bool,
+    /// Take in an audit that concerns unusually many, and that another operator tried to take in before you.
+    #[arg(long, conflicts_with = "dry_run")]
+    pub confirm: bool,
+}
+
+/// `bell audits …`
+#[derive(Debug, Subcommand)]
+pub enum Audits {
+    /// All that were taken in, oldest first: what came from where, and who ran it
+    List,
+    /// One of them: findings by category and reason, and the lines that could not be used
+    Show {
+        /// Its number.
+        id: AuditId,
+    },
+    /// Findings that name nobody the directory knows, or more than one, and why
+    Unmatched {
+        /// Show the names; the ledger keeps that you did.
+        #[arg(long)]
+        names: bool,
+    },
+    /// Say whose a name is that the directory does not know. It holds for later audits as well
+    Bind {
+        /// The finding's number, as `unmatched` shows it.
+        finding: FindingId,
+        /// The account: its number, login, principal name or address.
+        #[arg(long, value_name = "ACCOUNT")]
+        to: String,
+    },
 }
 
 /// `bell letters`

@@ -2,6 +2,7 @@
 
 mod access;
 mod alarms;
+mod audits;
 mod campaign;
 mod case;
 mod check;
@@ -197,7 +198,9 @@ async fn with_app(cli: &Cli, app: &Shared) -> anyhow::Result<Said> {
             .await
             .map(|()| Said::words("stopped", Value::Null)),
         Command::People(command) => people::run(cli, app, command).await,
+        Command::Intake(options) if options.unmatched => audits::unmatched(cli, app, false).await,
         Command::Intake(options) => intake(cli, app, options).await,
+        Command::Audits(command) => audits::run(cli, app, command).await,
         Command::Plan => Said::both(&steps::plan::plan(app).await?),
         Command::Campaign(command) => campaign::run(cli, app, command).await,
         Command::Notify => {
@@ -311,6 +314,22 @@ fn init(cli: &Cli, force: bool) -> anyhow::Result<Said> {
     Ok(Said::words(text, serde_json::json!({ "config": path })))
 }
 
+/// What a rehearsal's figures are of.
+fn summed(intake: &steps::intake::Intake) -> String {
+    let [verified, settled, recorded] = [intake.verified, intake.settled, intake.recorded];
+    let hygiene: u64 = intake
+        .weaknesses
+        .iter()
+        .filter(|(weakness, _)| weakness.starts_with("hygiene/"))
+        .map(|(_, count)| *count)
+        .sum();
+    format!(
+        "  {verified} closed cases would be verified: this audit looked at the new password and does not list it\n  \
+           {settled} findings are contradicted by the directory or a later audit, and change nothing\n  \
+           {recorded} findings would only be kept, {hygiene} of them about how accounts are set up\n"
+    )
+}
+
 async fn intake(cli: &Cli, app: &App, options: &Intake) -> anyhow::Result<Said> {
     let by = operator(cli, app)?;
     let how = steps::intake::Options {
@@ -318,6 +337,7 @@ async fn intake(cli: &Cli, app: &App, options: &Intake) -> anyhow::Result<Said> 
         source: options.source.clone(),
         as_of: options.taken_at,
         dry_run: options.dry_run,
+        confirm: options.confirm,
     };
     let mut all = Vec::new();
     for file in &options.files {
@@ -331,6 +351,12 @@ async fn intake(cli: &Cli, app: &App, options: &Intake) -> anyhow::Result<Said> 
                 "  {}:{}: {}\n",
                 intake.file, reject.line, reject.reason
             ));
+        }
+        if intake.dry_run {
+            for moved in &intake.moves {
+                text.push_str(&format!("  {moved}\n"));
+            }
+            text.push_str(&summed(intake));
         }
         for note in &intake.notes {
             text.push_str(&format!("  {note}\n"));

@@ -17,6 +17,7 @@ mod hand_over;
 mod hashed;
 mod inbox;
 mod inputs;
+mod intake;
 mod ldap;
 mod mail;
 mod managers;
@@ -59,6 +60,7 @@ pub use self::evidence::{EvidenceFile, EvidenceKind, EvidenceSource};
 pub use self::hand_over::HandOver;
 pub use self::inbox::{ImapInbox, Inbox, InboxKeep, InboxTls};
 pub use self::inputs::{AuditSource, RealmRules, SourceKind, StoreUrl};
+pub use self::intake::Intake;
 pub use self::ldap::{Ldap, LdapProfile};
 pub use self::mail::{Mail, Relay, RelayWay, Sensitivity, Smtp, Timeouts, Tls};
 pub use self::managers::TellManagers;
@@ -104,6 +106,8 @@ pub struct Config {
     pub discord: Option<Discord>,
     /// Where else they go, and who reads there.
     pub chats: Chats,
+    /// When an audit waits for a second operator.
+    pub intake: Intake,
     /// What differs from the timetables.
     pub ladders: Ladders,
     /// When letters may go out.
@@ -201,6 +205,7 @@ fn config(reader: &Reader<'_>, table: &DeTable<'_>, file: &Path, whole: bool) ->
     let sms = ways::sms(&root);
     let ways = ways::ways(&root, sms.as_ref().is_ok_and(Option::is_some));
     let discord = discord::discord(&root);
+    let intake = intake::intake(&root);
     let chats = chats::chats(&root, discord.as_ref().ok());
     let ladders = timetable::ladders(&root);
     let calendar = timetable::calendar(&root);
@@ -229,6 +234,7 @@ fn config(reader: &Reader<'_>, table: &DeTable<'_>, file: &Path, whole: bool) ->
         ways: ways?,
         discord: discord?,
         chats: chats?,
+        intake: intake?,
         ladders: ladders?,
         calendar: calendar?,
         schedule: schedule?,

@@ -50,6 +50,22 @@ pub enum KeyKind {
 }
 
 impl KeyKind {
+    /// All of them, the most certain first.
+    pub const ALL: [Self; 7] = [
+        Self::ObjectId,
+        Self::Sid,
+        Self::Upn,
+        Self::NetbiosSam,
+        Self::DnsSam,
+        Self::Sam,
+        Self::Email,
+    ];
+
+    /// The kind that a word names.
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|one| one.word() == word)
+    }
+
     /// The word that the database and documents use.
     pub const fn word(self) -> &'static str {
         match self {

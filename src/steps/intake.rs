@@ -3,6 +3,8 @@
 //! A file is read twice: once to hash and to check all of it while the database stays untouched, and once to take it in,
 //! in one transaction. So nothing is ever half imported, and memory does not grow with the file.
 
+mod bind;
+mod guard;
 mod reading;
 mod taking;
 
@@ -14,10 +16,13 @@ use serde::Serialize;
 use crate::app::App;
 use crate::audit::Format;
 use crate::domain::Moment;
-use crate::domain::finding::Reject;
+use crate::domain::case::Claim;
+use crate::domain::finding::{Category, Reject, Severity};
 use crate::store::{AuditCounts, NewAudit};
 
 use reading::prepare;
+pub use bind::{Bound, bind};
+pub use guard::Held;
 pub use reading::{check_source, format_of};
 use taking::Taking;
 
@@ -35,6 +40,8 @@ pub struct Options {
     pub as_of: Option<Moment>,
     /// Says what would happen, and changes nothing.
     pub dry_run: bool,
+    /// A second operator's word for an audit that concerns unusually many.
+    pub confirm: bool,
 }
 
 /// What taking a file in came to.
@@ -74,10 +81,55 @@ pub struct Intake {
     pub skipped: std::collections::BTreeMap<&'static str, u64>,
     /// Findings by weakness, new and known.
     pub weaknesses: std::collections::BTreeMap<&'static str, u64>,
+    /// What it does to which case; the first hundred.
+    pub moves: Vec<Moved>,
     /// Lines that could not be used; the first hundred.
     pub rejects: Vec<Reject>,
     /// What the operator should know.
     pub notes: Vec<String>,
+}
+
+/// What an audit does to one case. Names nobody.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct Moved {
+    /// Opens, reopens, joins, closes at once.
+    pub what: &'static str,
+    /// The account's number, or that of the open case that it joins.
+    pub number: i64,
+    /// The account's department.
+    pub department: String,
+    /// What is wrong.
+    pub category: Category,
+    /// How bad.
+    pub severity: Severity,
+}
+
+impl Intake {
+    fn moved(&mut self, what: &'static str, number: i64, department: &str, claim: &Claim) {
+        if self.moves.len() < 100 {
+            self.moves.push(Moved {
+                what,
+                number,
+                department: department.to_owned(),
+                category: claim.category,
+                severity: claim.severity,
+            });
+        }
+    }
+}
+
+impl std::fmt::Display for Moved {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (category, severity) = (self.category, self.severity.word());
+        match self.what {
+            "joins" => write!(f, "joins case {}: {category}, {severity}", self.number),
+            what => write!(
+                f,
+                "{what} a case of account {} ({}): {category}, {severity}",
+                self.number, self.department
+            ),
+        }
+    }
 }
 
 impl std::fmt::Display for Intake {
@@ -187,6 +239,16 @@ pub async fn intake(app: &App, path: &Path, options: &Options, by: &str) -> anyh
     tx.end_audit(audit, &intake.counts).await?;
     if looks_at_passwords {
         intake.verified = tx.verify_cases(audit, &realm.0, as_of, now).await?;
+    }
+    let thing = guard::thing(&sha256);
+    if let Err(held) = guard::check(app, &mut tx, &intake, audit, &thing, options, by).await? {
+        if options.dry_run {
+            intake.notes.push(held.to_string());
+        } else {
+            tx.rollback().await?;
+            guard::note(app, &thing, &held, by).await?;
+            return Err(held.into());
+        }
     }
     let detail = format!(
         "{{\"findings\":{},\"opened\":{}}}",

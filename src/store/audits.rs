@@ -341,6 +341,40 @@ impl Tx {
         Ok(())
     }
 
+    /// How many accounts of a realm there are.
+    pub async fn accounts_of(&mut self, realm: &Realm) -> Result<u64, StoreError> {
+        let (count,): (i64,) = on!(self, db => sqlx::query_as("SELECT COUNT(*) FROM accounts WHERE realm = $1 AND left_at IS NULL")
+            .bind(&realm.0).fetch_one(db).await)?;
+        Ok(count.unsigned_abs())
+    }
+
+    /// How many findings the last audit of `source` before `audit` had, new and known.
+    pub async fn findings_before(
+        &mut self,
+        source: &str,
+        audit: AuditId,
+    ) -> Result<Option<u64>, StoreError> {
+        let row: Option<(i64,)> = on!(self, db => sqlx::query_as("SELECT findings + sighted FROM audits WHERE source = $1 AND id < $2 ORDER BY id DESC LIMIT 1")
+            .bind(source).bind(audit.0).fetch_optional(db).await)?;
+        Ok(row.map(|(count,)| count.unsigned_abs()))
+    }
+
+    /// Who was the last to try to take in a file that waits for a second operator; none if nobody did.
+    pub async fn held_by(&mut self, thing: &str) -> Result<Option<String>, StoreError> {
+        let row: Option<(String,)> = on!(self, db => sqlx::query_as("SELECT actor FROM ledger WHERE thing = $1 AND act = 'audit.held' ORDER BY id DESC LIMIT 1")
+            .bind(thing).fetch_optional(db).await)?;
+        Ok(row.map(|(actor,)| actor))
+    }
+
+    /// One audit.
+    pub async fn audit(&mut self, id: AuditId) -> Result<Option<Audit>, StoreError> {
+        let row: Option<AuditRow> = on!(self, db => sqlx::query_as(
+            "SELECT id, sha256, source, realm, format, file_name, size_bytes, as_of, as_of_assumed, imported_at, imported_by, records, findings, sighted, unmatched, rejected
+             FROM audits WHERE id = $1",
+        ).bind(id.0).fetch_optional(db).await)?;
+        Ok(row.map(Audit::from))
+    }
+
     /// The lines of an audit that could not be used.
     pub async fn rejects(&mut self, audit: AuditId) -> Result<Vec<(i64, String)>, StoreError> {
         Ok(

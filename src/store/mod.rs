@@ -6,6 +6,7 @@
 mod alarms;
 mod announcements;
 mod audits;
+mod bindings;
 mod bounces;
 mod campaigns;
 mod case_moves;
@@ -49,6 +50,7 @@ use sqlx::{Postgres, Sqlite, Transaction};
 
 pub use alarms::{AlarmRow, Telling};
 pub use audits::{Audit, AuditCounts, FindingDraft, NewAudit, StoredFinding};
+pub use bindings::UnmatchedFinding;
 pub use bounces::{Bounce, Bounced};
 pub use campaigns::{Campaign, Thread, ThreadDraft, ThreadQueued, ThreadState};
 pub use case_moves::CaseOpening;

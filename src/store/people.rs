@@ -76,6 +76,19 @@ pub struct Known {
 }
 
 impl Known {
+    /// These accounts, and no key of theirs.
+    pub fn of(facts: HashMap<AccountId, AccountFacts>) -> Self {
+        Self {
+            by_key: HashMap::new(),
+            facts,
+        }
+    }
+
+    /// Adds accounts that were found by another way than a key.
+    pub fn add(&mut self, facts: HashMap<AccountId, AccountFacts>) {
+        self.facts.extend(facts);
+    }
+
     /// The accounts that have this key.
     pub fn hits(&self, lookup: &Lookup) -> &[AccountId] {
         self.by_key.get(lookup).map_or(&[], Vec::as_slice)

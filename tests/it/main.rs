@@ -4,6 +4,7 @@ mod support;
 
 mod access;
 mod alarm;
+mod audits;
 mod badinput;
 mod bot;
 mod chats;

@@ -10,7 +10,7 @@ use crate::domain::case::{Claim, OnClaims, Route, on_claims};
 use crate::domain::closing::ClosingReason;
 use crate::domain::evidence::{Grade, Rule, Standing, assess};
 use crate::domain::finding::{AuditRow, Category, Effect, Reject, RejectReason, dedupe_key};
-use crate::domain::identity::{Key, Match, RealmNames, resolve};
+use crate::domain::identity::{Key, KeyKind, Match, RealmNames, resolve};
 use crate::domain::person::AccountKind;
 use crate::domain::policy::WhyNot;
 use crate::domain::{AccountId, CaseId, FindingId, Moment};
@@ -53,10 +53,11 @@ impl Taking<'_> {
             .flat_map(|row| &row.keys)
             .flat_map(|key| key.lookups(&self.names, self.bare_sam))
             .collect();
-        let known = tx
+        let mut known = tx
             .known(&self.names.realm, &lookups.into_iter().collect::<Vec<_>>())
             .await?;
-        let drafts = self.drafts(&rows, &known, &mut rejects, intake);
+        let bound = self.bound(tx, &rows, &mut known).await?;
+        let drafts = self.drafts(&rows, &known, &bound, &mut rejects, intake);
         let stored = tx.add_findings(self.audit, &drafts, self.now).await?;
         for (draft, stored) in drafts.iter().zip(&stored) {
             *intake.weaknesses.entry(draft.weakness.text()).or_default() += 1;
@@ -74,12 +75,38 @@ impl Taking<'_> {
         self.move_cases(tx, &known, &drafts, &stored, intake).await
     }
 
+    /// Whose the names are that the directory does not know, by an operator's word.
+    async fn bound(
+        &self,
+        tx: &mut Tx,
+        rows: &[AuditRow],
+        known: &mut Known,
+    ) -> anyhow::Result<HashMap<(KeyKind, String), AccountId>> {
+        let unsure: Vec<&Key> = rows
+            .iter()
+            .filter(|row| {
+                let matched = resolve(&row.keys, &self.names, self.bare_sam, |lookup| {
+                    known.hits(lookup)
+                });
+                matches!(matched, Match::Nobody | Match::Ambiguous)
+            })
+            .flat_map(|row| &row.keys)
+            .collect();
+        if unsure.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let bound = tx.bound(&self.names.realm, &unsure).await?;
+        known.add(tx.accounts(bound.values().copied()).await?);
+        Ok(bound)
+    }
+
     /// Rows → findings: whose, and what makes them the same when they are seen again. A dedupe key stands once; the
     /// later bad-as-of counts.
     fn drafts(
         &self,
         rows: &[AuditRow],
         known: &Known,
+        bound: &HashMap<(KeyKind, String), AccountId>,
         rejects: &mut Vec<Reject>,
         intake: &mut Intake,
     ) -> Vec<FindingDraft> {
@@ -95,6 +122,10 @@ impl Taking<'_> {
                     reason: RejectReason::NoKey,
                 });
                 continue;
+            };
+            let matched = match matched {
+                Match::Nobody | Match::Ambiguous => by_word(&row.keys, bound).unwrap_or(matched),
+                sure @ (Match::Account(_) | Match::Conflict) => sure,
             };
             let (account, unmatched) = match matched {
                 Match::Account(id) => (known.facts(id), None),
@@ -166,7 +197,7 @@ impl Taking<'_> {
     }
 
     /// Findings → cases: opened, joined, reopened, closed at once, or settled before.
-    async fn move_cases(
+    pub(super) async fn move_cases(
         &self,
         tx: &mut Tx,
         known: &Known,
@@ -305,6 +336,12 @@ impl Moves {
             closings.extend(closing.map(|closing| CaseClosing { case, ..closing }));
             intake.opened += 1;
             intake.reopened += u64::from(opening.reopens.is_some());
+            let what = match (opening.reopens, opening.standing) {
+                (Some(_), _) => "reopens",
+                (None, Standing::Reset | Standing::ClosedDisabled) => "closes at once",
+                (None, _) => "opens",
+            };
+            intake.moved(what, opening.account.0, &opening.department, &opening.claim);
         }
         // What was drafted or queued about a weak password is not said in a mailbox that an intruder may be reading.
         let stolen: Vec<CaseId> = self
@@ -315,6 +352,9 @@ impl Moves {
             .collect();
         intake.closed_at_once += closings.len() as u64;
         intake.joined += self.joins.len() as u64;
+        for (case, claim, _) in &self.joins {
+            intake.moved("joins", case.0, "", claim);
+        }
         tx.join_cases(&self.joins, taking.by, taking.now).await?;
         tx.close_cases(&closings, "bell", taking.now).await?;
         tx.link_findings(&self.links).await?;
@@ -325,6 +365,21 @@ impl Moves {
             .collect();
         tx.open_tasks(&tasks, taking.now).await?;
         Ok(())
+    }
+}
+
+/// Whose a row is by operators' words; two of them that differ are a conflict.
+fn by_word(keys: &[Key], bound: &HashMap<(KeyKind, String), AccountId>) -> Option<Match> {
+    let mut all: Vec<AccountId> = keys
+        .iter()
+        .filter_map(|key| bound.get(&(key.kind, key.folded())).copied())
+        .collect();
+    all.sort_unstable();
+    all.dedup();
+    match all[..] {
+        [] => None,
+        [one] => Some(Match::Account(one)),
+        [..] => Some(Match::Conflict),
     }
 }
 

@@ -3,6 +3,7 @@
 mod alarms;
 mod audits;
 mod bed;
+mod bindings;
 mod bounces;
 mod campaigns;
 mod cases;

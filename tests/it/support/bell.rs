@@ -330,6 +330,9 @@ file = "discord"
 [campaign]
 announce_lead = "0 s"
 
+[intake]
+share_percent = 100
+
 [[operator]]
 name = "{AUTHOR}"
 roles = ["security", "communications"]

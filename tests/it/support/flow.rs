@@ -639,6 +639,8 @@ maildir = "{maildir}"
 
 {campaign}
 
+{intake}
+
 [[operator]]
 name = "ann"
 roles = ["security", "communications"]
@@ -651,6 +653,11 @@ roles = ["approver"]
 "#,
         relay = setup.relay,
         more = setup.more,
+        intake = if setup.more.contains("[intake]") {
+            ""
+        } else {
+            "[intake]\nshare_percent = 100"
+        },
         // A test with its own section says all of it.
         campaign = if setup.more.contains("[campaign]") {
             ""
