@@ -7,8 +7,10 @@ mod hand_over;
 
 use std::path::PathBuf;
 
+use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::domain::format::Format;
 use crate::domain::{CampaignId, DeliveryId, IncidentId, Moment};
 
 pub use access::Access;
@@ -216,7 +218,7 @@ pub struct Intake {
     #[arg(required = true)]
     pub files: Vec<PathBuf>,
     /// Read them as this, whatever they look like.
-    #[arg(long, value_name = "FORMAT", value_parser = ["mapped_csv", "hibp_domain", "hashcat_show", "john_show"])]
+    #[arg(long, value_name = "FORMAT", value_parser = PossibleValuesParser::new(Format::WORDS))]
     pub format: Option<String>,
     /// The [[source]] they come from, if the format does not tell.
     #[arg(long, value_name = "NAME")]

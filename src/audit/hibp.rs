@@ -12,7 +12,7 @@ use std::io::Read;
 use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
 use super::decode::Bytes;
-use super::detect::Refusal;
+use super::detect::{By, Head, Look, Refusal, Shape};
 use super::{AuditError, CodePage, Format, ReadOptions, Sink};
 use crate::domain::address::EmailAddress;
 use crate::domain::finding::{AuditRow, Category, RejectReason, Severity, Weakness};
@@ -186,6 +186,69 @@ fn entry(
         })?;
     }
     Ok(())
+}
+
+pub(super) fn look(head: &Head<'_>) -> Look {
+    answer(head, |shown| match shown {
+        Shown::Breaches => Look::yes(
+            By::Form,
+            "a JSON object whose values are all lists of names",
+        ),
+        Shown::Sites => Look::no(80, "its lists hold web sites, not names of breaches"),
+        Shown::Error => Look::no(50, "it is an error that the service answered"),
+    })
+}
+
+/// The same for an answer about stealer logs.
+pub(super) fn look_stealer_logs(head: &Head<'_>) -> Look {
+    answer(head, |shown| match shown {
+        Shown::Sites => Look::yes(
+            By::Form,
+            "a JSON object whose values are all lists of web sites",
+        ),
+        Shown::Breaches => Look::no(80, "its lists hold names, not web sites"),
+        Shown::Error => Look::no(50, "it is an error that the service answered"),
+    })
+}
+
+/// The same for the service's words when it refuses.
+pub(super) fn look_error(head: &Head<'_>) -> Look {
+    answer(head, |shown| match shown {
+        Shown::Error => Look::yes(By::Sign, "JSON with the number of an HTTP status"),
+        Shown::Breaches | Shown::Sites => Look::no(1, "it holds no HTTP status"),
+    })
+}
+
+/// What an object of lists shows.
+enum Shown {
+    Breaches,
+    Sites,
+    Error,
+}
+
+/// An object whose values are all lists of texts; the answer no if it is none.
+fn answer(head: &Head<'_>, say: impl Fn(Shown) -> Look) -> Look {
+    if let Some(no) = head.unless_shape(Shape::Json) {
+        return no;
+    }
+    let mut sites = false;
+    let mut entries = 0;
+    let end = scan(head.start.as_bytes(), &mut |_, names| {
+        entries += 1;
+        sites |= names.iter().any(|name| name.contains('.'));
+        Ok(())
+    });
+    let is_one = match end {
+        Ok(End::Whole | End::Status(404)) => true,
+        Ok(End::Cut) => !head.whole || entries > 0,
+        Ok(End::Status(_)) => return say(Shown::Error),
+        Ok(End::Nothing) | Err(_) => false,
+    };
+    match (is_one, sites) {
+        (true, true) => say(Shown::Sites),
+        (true, false) => say(Shown::Breaches),
+        (false, _) => Look::no(1, "its values are not all lists of texts"),
+    }
 }
 
 /// How an answer ended.

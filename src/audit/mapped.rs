@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 
 use super::dates::Dates;
 use super::decode::{Bytes, Charset, Line, Lines, MAX_LINE};
-use super::detect::Refusal;
+use super::detect::{By, Head, Look, Refusal, Shape};
 use super::mapping::{Column, KeyColumn, Mapping, Verdict, header};
 use super::records::{Cells, Record, Records, cut, likely_delimiter};
 use super::{AuditError, Format, ReadOptions, Sink, SkipReason, nt};
@@ -75,15 +75,35 @@ pub(super) fn read(
     Ok(())
 }
 
+/// Any table is one, if nothing else claims it.
+pub(super) fn look(head: &Head<'_>) -> Look {
+    if let Some(no) = head.unless_shape(Shape::Lines) {
+        return no;
+    }
+    match head.columns() {
+        [] | [_] => Look::no(1, "its first line has no comma, semicolon, bar or tab"),
+        columns => Look::yes(
+            By::Any,
+            format!(
+                "a table of {} columns, which needs a mapping file",
+                columns.len()
+            ),
+        ),
+    }
+}
+
 /// The table's header.
-struct Head {
+struct TableHead {
     line: u64,
     /// As they are compared. The first of two equal ones counts.
     names: Vec<String>,
 }
 
 /// Reads up to and with the header. `sep=;` and `#TYPE …`, which spreadsheets and PowerShell write, go before it.
-fn open<R: Read>(mut lines: Lines<R>, mapping: &Mapping) -> Result<(Records<R>, Head), AuditError> {
+fn open<R: Read>(
+    mut lines: Lines<R>,
+    mapping: &Mapping,
+) -> Result<(Records<R>, TableHead), AuditError> {
     let charset = lines.charset();
     let mut delimiter = mapping.delimiter;
     let mut text: Zeroizing<Vec<u8>> = Zeroizing::new(Vec::with_capacity(MAX_LINE * 2 + 2));
@@ -139,7 +159,7 @@ fn open<R: Read>(mut lines: Lines<R>, mapping: &Mapping) -> Result<(Records<R>, 
                     problem: "the header is not in the encoding that the file is read in",
                 })?;
             let (bytes, read) = lines.into_rest();
-            let head = Head {
+            let head = TableHead {
                 line: started_at,
                 names,
             };
@@ -170,7 +190,7 @@ enum Found {
 impl<'a> Table<'a> {
     fn new(
         mapping: &'a Mapping,
-        head: &Head,
+        head: &TableHead,
         charset: Charset,
         options: &ReadOptions<'_>,
     ) -> Result<Self, AuditError> {
@@ -310,7 +330,7 @@ impl<'a> Table<'a> {
     }
 }
 
-fn place(column: &Column, head: &Head) -> Result<usize, AuditError> {
+fn place(column: &Column, head: &TableHead) -> Result<usize, AuditError> {
     let wanted = header(&column.name);
     head.names
         .iter()

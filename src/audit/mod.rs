@@ -26,63 +26,14 @@ use chrono_tz::Tz;
 
 use crate::domain::finding::{AuditRow, Reject, RejectReason};
 
+pub use crate::domain::format::Format;
 pub use decode::CodePage;
-pub use detect::{Detected, HEAD_BYTES, Refusal, detect};
+pub use detect::{
+    Detected, Explained, HEAD_BYTES, HashList, Kind, Near, Nearest, Refusal, detect, detect_for,
+    explain,
+};
 pub use hibp::{BadCatalogue, Breach, Catalogue};
 pub use mapping::{BadMapping, Mapping};
-
-/// A form of file that is read.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum Format {
-    /// Any table, with a mapping file that says what its columns mean.
-    MappedCsv,
-    /// Have I Been Pwned's answer about a domain.
-    HibpDomain,
-    /// hashcat's `--show --username`.
-    HashcatShow,
-    /// John the Ripper's `--show`.
-    JohnShow,
-}
-
-impl Format {
-    /// All of them.
-    pub const ALL: [Self; 4] = [
-        Self::MappedCsv,
-        Self::HibpDomain,
-        Self::HashcatShow,
-        Self::JohnShow,
-    ];
-
-    /// The word that flags, the configuration and the database use.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::MappedCsv => "mapped_csv",
-            Self::HibpDomain => "hibp_domain",
-            Self::HashcatShow => "hashcat_show",
-            Self::JohnShow => "john_show",
-        }
-    }
-
-    /// Whether it tells which passwords an account has now, so that an account it does not list has a better one. Lists of
-    /// breaches look at no password of ours.
-    pub const fn looks_at_passwords(self) -> bool {
-        match self {
-            Self::MappedCsv | Self::HashcatShow | Self::JohnShow => true,
-            Self::HibpDomain => false,
-        }
-    }
-
-    /// The format that a word names.
-    pub fn from_word(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|format| format.word() == word)
-    }
-}
-
-impl std::fmt::Display for Format {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.word())
-    }
-}
 
 /// What the configuration of a source says about its files.
 #[derive(Clone, Copy, Default, Debug)]
@@ -185,9 +136,7 @@ pub enum AuditError {
     #[error("the file could not be read")]
     Io(#[source] std::io::Error),
     /// UTF-16 without its mark, or no text at all.
-    #[error(
-        "the file holds zero bytes and has no byte order mark: it is no text, or UTF-16 that has to be saved anew, as UTF-8"
-    )]
+    #[error("{}", Refusal::ZeroByte)]
     ZeroByte,
     /// Something that the format needs is not configured.
     #[error("{format} needs {what}")]

@@ -288,8 +288,8 @@ fn every_sample_gives_exactly_the_findings_that_are_expected_of_it() {
                 "{name}"
             );
             assert!(summary.notes.is_empty(), "{name}: {:?}", summary.notes);
-            let seen = detect(&bytes[..bytes.len().min(HEAD_BYTES)]).unwrap();
-            assert_eq!(seen.format, format, "{name}: {}", seen.reason);
+            let seen = detect(&bytes[..bytes.len().min(HEAD_BYTES)], CodePage::default()).unwrap();
+            assert_eq!(seen.kind, Kind::Audit(format), "{name}: {}", seen.reason);
         }
     });
 }
@@ -445,7 +445,7 @@ fn no_secret_leaves_a_reader_that_was_given_a_file_of_another_format() {
             .map(|(file, _)| *file)
             .chain(SAMPLES.map(|(_, file)| file));
         for (name, bytes) in files {
-            assert_no_secret(&format!("{:?}", detect(bytes)), name);
+            assert_no_secret(&format!("{:?}", detect(bytes, CodePage::default())), name);
             // A bare "name:password" of John is the one form that almost any line has: it is only read when asked for.
             for format in [Format::MappedCsv, Format::HibpDomain, Format::HashcatShow] {
                 match read_all(format, bytes, options) {
@@ -527,7 +527,8 @@ const OTHERS: [((&str, &[u8]), &str); 32] = [
 #[test]
 fn files_of_other_formats_are_named_and_not_read() {
     for ((name, bytes), expected) in OTHERS {
-        match detect(&bytes[..bytes.len().min(HEAD_BYTES)]) {
+        let seen = detect(&bytes[..bytes.len().min(HEAD_BYTES)], CodePage::default());
+        match seen.and_then(|seen| seen.kind.audit()) {
             Err(refusal) => assert!(refusal.to_string().contains(expected), "{name}: {refusal}"),
             Ok(seen) => panic!("{name} passes for {seen:?}"),
         }
@@ -559,7 +560,7 @@ fn files_that_are_nothing_of_the_kind_are_refused_with_a_reason() {
         (b"[]", "no format"),
     ];
     for (bytes, expected) in cases {
-        let refusal = detect(bytes).unwrap_err().to_string();
+        let refusal = detect(bytes, CodePage::default()).unwrap_err().to_string();
         assert!(refusal.contains(expected), "{bytes:?}: {refusal}");
     }
 }
@@ -581,14 +582,18 @@ fn small_files_of_each_format_are_recognised() {
         (b"\xFF\xFEM\0a\0i\0l\0,\0L\0o\0g\0i\0n\0", Format::MappedCsv),
     ];
     for (bytes, format) in cases {
-        assert_eq!(detect(bytes).unwrap().format, format, "{bytes:?}");
+        assert_eq!(
+            detect(bytes, CodePage::default()).unwrap().kind,
+            Kind::Audit(format),
+            "{bytes:?}"
+        );
     }
 }
 
 #[test]
 fn every_reader_refuses_an_archive_a_zero_byte_and_where_it_matters_an_empty_file() {
     with_options(|options| {
-        for format in Format::ALL {
+        for format in Format::ALL.iter().copied() {
             let of =
                 |bytes: &[u8]| read_all(format, bytes, options).map_err(|error| error.to_string());
             assert!(
@@ -629,7 +634,11 @@ fn mixed_line_ends_and_encodings_change_nothing() {
                 "{name}"
             );
             assert_eq!(read_all(format, &wide, options).unwrap().0, plain, "{name}");
-            assert_eq!(detect(&wide).unwrap().format, format, "{name}");
+            assert_eq!(
+                detect(&wide, CodePage::default()).unwrap().kind,
+                Kind::Audit(format),
+                "{name}"
+            );
         }
     });
 }
@@ -673,9 +682,9 @@ proptest! {
 
     #[test]
     fn any_bytes_give_items_or_an_error_and_never_a_panic(bytes in likely_bytes(), step in 1usize..70) {
-        let _ = detect(&bytes);
+        let _ = detect(&bytes, CodePage::default());
         with_options(|options| {
-            for format in Format::ALL {
+            for format in Format::ALL.iter().copied() {
                 let whole = read_all(format, &bytes, options);
                 let mut items = Vec::new();
                 let input = Trickle { rest: &bytes, step };

@@ -15,6 +15,7 @@ pub mod escalation;
 pub mod evidence;
 pub mod figures;
 pub mod finding;
+pub mod format;
 pub mod hand_over;
 pub mod identity;
 pub mod ids;

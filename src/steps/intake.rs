@@ -17,8 +17,8 @@ use crate::domain::Moment;
 use crate::domain::finding::Reject;
 use crate::store::{AuditCounts, NewAudit};
 
+pub use reading::check_source;
 use reading::prepare;
-pub use reading::{check_source, format_of};
 use taking::Taking;
 
 /// Rows that are looked at together.
