@@ -5,6 +5,7 @@
 
 pub mod access;
 pub mod address;
+pub mod attempt;
 pub mod calendar;
 pub mod campaign;
 pub mod case;
