@@ -29,6 +29,7 @@ mod sources;
 mod timetable;
 mod values;
 mod ways;
+mod weighing;
 
 #[cfg(test)]
 mod tests;

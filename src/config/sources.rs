@@ -10,6 +10,7 @@ use super::hashed;
 use super::inputs::Known;
 use super::section::{Parsed, Read, Section, Value};
 use super::values::{choice, code_page, domain, line, path, yes_or_no};
+use super::weighing::{self, LOG_KEYS, LogKeys};
 use crate::domain::format::Format;
 use crate::domain::identity::Realm;
 
@@ -28,16 +29,19 @@ pub struct SourceKind {
     pub domain: Option<String>,
     /// For dumps: with it, their relative ids name accounts for certain.
     pub domain_sid: Option<String>,
+    /// For logs, and for what others found.
+    #[serde(flatten)]
+    pub log: LogKeys,
 }
 
 /// A key that only some kinds have.
-struct OwnKey {
-    key: &'static str,
+pub(super) struct OwnKey {
+    pub(super) key: &'static str,
     /// Kinds that cannot do without it.
-    needed_by: &'static [Format],
+    pub(super) needed_by: &'static [Format],
     /// Kinds that can.
-    known_to: &'static [Format],
-    example: &'static str,
+    pub(super) known_to: &'static [Format],
+    pub(super) example: &'static str,
 }
 
 const OWN_KEYS: &[OwnKey] = &[
@@ -50,12 +54,12 @@ const OWN_KEYS: &[OwnKey] = &[
     OwnKey {
         key: "catalogue",
         needed_by: &[Format::HibpDomain],
-        known_to: &[],
+        known_to: &[Format::HibpStealerLogs],
         example: "\"hibp-breaches.json\"",
     },
     OwnKey {
         key: "domain",
-        needed_by: &[Format::HibpDomain],
+        needed_by: &[Format::HibpDomain, Format::HibpStealerLogs],
         known_to: &[],
         example: "\"parl.example\"",
     },
@@ -124,22 +128,25 @@ fn source_kind(own: &Section<'_>) -> Read<SourceKind> {
     let catalogue = own.optional("catalogue", path);
     let searched = own.optional("domain", domain);
     let domain_sid = own.optional("domain_sid", domain_sid);
+    let log = weighing::keys(own);
     let kind = SourceKind {
         format: format?,
         mapping: mapping?,
         catalogue: catalogue?,
         domain: searched?,
         domain_sid: domain_sid?,
+        log: log?,
     };
     let given = |key: &str| match key {
         "mapping" => kind.mapping.is_some(),
         "catalogue" => kind.catalogue.is_some(),
         "domain" => kind.domain.is_some(),
         "domain_sid" => kind.domain_sid.is_some(),
-        _ => false,
+        other => kind.log.has(other),
     };
     let checks: Vec<Read<()>> = OWN_KEYS
         .iter()
+        .chain(LOG_KEYS)
         .map(|own_key| check(own, own_key, kind.format, given(own_key.key)))
         .collect();
     checks.into_iter().collect::<Read<()>>()?;

@@ -52,6 +52,32 @@ formats! {
     HashcatShow = "hashcat_show", "what hashcat --show --username prints", AtPasswords;
     /// John the Ripper's `--show`.
     JohnShow = "john_show", "what john --show prints", AtPasswords;
+    /// Have I Been Pwned's answer about stealer logs.
+    HibpStealerLogs = "hibp_stealer_logs", "a Have I Been Pwned answer about stealer logs", Elsewhere;
+    /// PasswordSolution's table.
+    PasswordSolution = "passwordsolution", "a PasswordSolution quality table", AtPasswords;
+    /// What NetExec or CrackMapExec printed or logged.
+    Netexec = "netexec", "what NetExec or CrackMapExec printed", Elsewhere;
+    /// Risky users and risk detections of Entra ID.
+    EntraRisk = "entra_risk", "a list of Entra risky users or risk detections", Elsewhere;
+    /// Entra ID's sign-in log.
+    EntraSignins = "entra_signins", "a list of Entra sign-ins", Elsewhere;
+    /// Okta's System Log.
+    OktaLog = "okta_log", "an Okta system log", Elsewhere;
+    /// Alerts and login activities of Google Workspace.
+    GoogleLog = "google_log", "a Google Workspace log", Elsewhere;
+    /// Dovecot, Postfix and sshd.
+    LoginLog = "login_log", "a mail or system log", Elsewhere;
+    /// IIS, as Exchange leaves it behind.
+    IisLog = "iis_log", "an IIS log", Elsewhere;
+    /// Windows security events as XML.
+    WindowsEvents = "windows_events", "a Windows security log", Elsewhere;
+    /// OCSF events.
+    Ocsf = "ocsf", "a list of OCSF events", Elsewhere;
+    /// A STIX bundle.
+    Stix = "stix", "a STIX bundle", Elsewhere;
+    /// IntelMQ events.
+    Intelmq = "intelmq", "a list of IntelMQ events", Elsewhere;
 }
 
 impl Format {
@@ -59,6 +85,11 @@ impl Format {
     /// breaches look at no password of ours.
     pub const fn looks_at_passwords(self) -> bool {
         matches!(self.looks(), Looks::AtPasswords)
+    }
+
+    /// Whether the service itself says which attempt was part of a spray, so that nobody else has to weigh addresses.
+    pub const fn tells_sprays(self) -> bool {
+        matches!(self, Self::OktaLog)
     }
 
     /// The format that a word names.

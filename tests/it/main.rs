@@ -4,6 +4,7 @@ mod support;
 
 mod access;
 mod alarm;
+mod attacks;
 mod badinput;
 mod cli;
 mod containment;

@@ -16,7 +16,6 @@ enum Why {
     TypeNames,
     LengthColumn,
     ErrorAnswer,
-    StealerLogs,
     Instead(&'static str),
     NotYet,
 }
@@ -28,7 +27,6 @@ impl Known {
             Why::TypeNames => Refusal::TypeNames,
             Why::LengthColumn => Refusal::LengthColumn,
             Why::ErrorAnswer => Refusal::ErrorAnswer,
-            Why::StealerLogs => Refusal::StealerLogs,
             Why::Instead(instead) => Refusal::NoAccounts {
                 what: self.title,
                 instead,
@@ -72,14 +70,6 @@ pub(super) const KNOWN: &[Known] = &[
         Why::Instead("crack it, and give what \"john --show\" prints"),
         passwd,
     ),
-    known(
-        "Have I Been Pwned's stealer logs by e-mail domain",
-        Why::StealerLogs,
-        hibp::look_stealer_logs,
-    ),
-    not_yet("a downloaded Have I Been Pwned domain report", |head| {
-        head.json_with(&["BreachSearchResults"])
-    }),
     not_yet("a DSInternals result as JSON", |head| {
         head.json_with_some(&DSINTERNALS, 3)
     }),
@@ -97,47 +87,6 @@ pub(super) const KNOWN: &[Known] = &[
     not_yet("a hashcat outfile in JSON", |head| {
         head.json_with_some(&["username_hex", "hash_hex"], 1)
     }),
-    not_yet("a list of Entra risk detections", |head| {
-        head.json_with(&["riskState", "riskEventType"])
-    }),
-    not_yet("a list of Entra risky users", |head| {
-        head.json_with(&["riskState", "userPrincipalName"]).unless(
-            &head.json_with(&["riskEventType"]),
-            "it has \"riskEventType\"",
-        )
-    }),
-    not_yet("a list of Entra risky users", |head| {
-        head.table_with(&["riskstate", "userprincipalname"])
-    }),
-    not_yet("a list of Entra sign-ins", |head| {
-        head.table_with(&["date (utc)", "request id"])
-    }),
-    not_yet("an Okta system log", |head| {
-        head.json_with(&["eventType", "outcome", "actor"])
-    }),
-    not_yet("a Google Workspace log", google),
-    not_yet("a list of OCSF events", |head| {
-        head.json_with(&["class_uid"])
-    }),
-    not_yet("a list of IntelMQ events", |head| {
-        head.json_with(&["classification.type"])
-    }),
-    not_yet("a STIX bundle", |head| head.json_with(&["type", "bundle"])),
-    not_yet("a PasswordSolution quality table", |head| {
-        head.table_with(&["rulename", "duplicatepasswordgroups"])
-    }),
-    not_yet("what NetExec or CrackMapExec printed", |head| {
-        head.lines_like("a protocol, an address and what happened", is_netexec)
-    }),
-    not_yet("a mail or system log", |head| {
-        head.lines_like("of a mail or sign-in service", is_mail_or_system_log)
-    }),
-    not_yet("an IIS log", |head| {
-        head.line_with("a line that begins with \"#Fields:\"", |line| {
-            line.starts_with("#Fields:")
-        })
-    }),
-    not_yet("a Windows security log", windows_events),
 ];
 
 fn html(head: &Head<'_>) -> Look {
@@ -161,20 +110,6 @@ fn html(head: &Head<'_>) -> Look {
         Look::yes(By::Sign, "it begins as a page of a web site")
     } else {
         Look::no(1, "it has no element of HTML")
-    }
-}
-
-fn windows_events(head: &Head<'_>) -> Look {
-    if let Some(no) = head.unless_shape(Shape::Markup) {
-        return no;
-    }
-    if head
-        .start
-        .contains("schemas.microsoft.com/win/2004/08/events")
-    {
-        Look::yes(By::Sign, "XML of the Windows event log")
-    } else {
-        Look::no(1, "it does not name the namespace of the Windows event log")
     }
 }
 
@@ -219,14 +154,6 @@ fn dsinternals_report(head: &Head<'_>) -> Look {
     head.line_with("DSInternals' headings", |line| {
         headings >= 2 || line.starts_with("Active Directory Password Quality Report")
     })
-}
-
-fn google(head: &Head<'_>) -> Look {
-    let alerts = head.json_with(&["alertId"]);
-    if head.has_text("admin#reports#activit") {
-        return Look::yes(By::Sign, "JSON with \"admin#reports#activity\"");
-    }
-    alerts
 }
 
 fn down_level(line: &str) -> bool {
@@ -292,32 +219,4 @@ fn is_dump(line: &str) -> bool {
             .iter()
             .all(|field| field.is_some_and(|field| nt::is_hash_field(field.as_bytes())))
         && (fields.next(), fields.next()) == (Some(""), Some(""))
-}
-
-/// Protocol, address, port, host, and what happened.
-fn is_netexec(line: &str) -> bool {
-    ["[+]", "[-]", "[*]"].iter().any(|sign| line.contains(sign))
-        && [
-            "SMB", "LDAP", "LDAPS", "WINRM", "SSH", "RDP", "MSSQL", "FTP", "WMI", "VNC",
-        ]
-        .iter()
-        .any(|protocol| {
-            line.split(|c: char| !c.is_ascii_alphanumeric())
-                // A terminal copy has its colours: `ESC[34mSMB`.
-                .any(|word| word.strip_prefix("34m").unwrap_or(word) == *protocol)
-        })
-}
-
-fn is_mail_or_system_log(line: &str) -> bool {
-    [
-        "dovecot",
-        "postfix/",
-        "sshd[",
-        "sshd-session[",
-        "pam_unix(",
-        "sudo:",
-        "fail2ban",
-    ]
-    .iter()
-    .any(|program| line.contains(program))
 }

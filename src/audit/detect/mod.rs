@@ -8,7 +8,10 @@ mod head;
 mod known;
 
 use super::decode::{CodePage, container};
-use super::{Format, hashcat, hibp, john, mapped};
+use super::{
+    Format, entra, exchange, google, hashcat, hibp, john, logs, mapped, netexec, okta,
+    passwordsolution,
+};
 
 pub(super) use head::{By, Head, Look, Shape};
 pub(super) use known::potfile;
@@ -29,6 +32,19 @@ fn look(format: Format, head: &Head<'_>) -> Look {
         Format::HibpDomain => hibp::look(head),
         Format::HashcatShow => hashcat::look(head),
         Format::JohnShow => john::look(head),
+        Format::HibpStealerLogs => hibp::look_stealer_logs(head),
+        Format::PasswordSolution => passwordsolution::look(head),
+        Format::Netexec => netexec::look(head),
+        Format::EntraRisk => entra::risk::look(head),
+        Format::EntraSignins => entra::signins::look(head),
+        Format::OktaLog => okta::look(head),
+        Format::GoogleLog => google::look(head),
+        Format::LoginLog => logs::syslog::look(head),
+        Format::IisLog => logs::iis::look(head),
+        Format::WindowsEvents => logs::windows::look(head),
+        Format::Ocsf => exchange::ocsf::look(head),
+        Format::Stix => exchange::stix::look(head),
+        Format::Intelmq => exchange::intelmq::look(head),
     }
 }
 
@@ -208,9 +224,17 @@ pub enum Refusal {
     NotRead(&'static str),
     /// Same shape as a domain search, other meaning.
     #[error(
-        "these are web sites and not breaches: stealer logs by e-mail domain, which are not read yet"
+        "these are web sites and not breaches: stealer logs by e-mail domain; give it a [[source]] of kind = \"hibp_stealer_logs\""
     )]
     StealerLogs,
+    /// Asked for as stealer logs, and it is not.
+    #[error("this is no answer of Have I Been Pwned about stealer logs")]
+    NotStealerLogs,
+    /// Sites of one address that the answer does not name.
+    #[error(
+        "this is a list of web sites, which names no account: ask for a whole domain with \"stealerlogsbyemaildomain\""
+    )]
+    SitesOfNobody,
     /// The service's words for a refused request.
     #[error("this is an error that the service answered, and no result")]
     ErrorAnswer,

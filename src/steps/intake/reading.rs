@@ -10,9 +10,12 @@ use sha2::{Digest, Sha256};
 
 use super::{BATCH, Options};
 use crate::app::App;
-use crate::audit::{self, Catalogue, CodePage, Format, Item, Kind, Mapping, ReadOptions, Stop};
+use crate::audit::{
+    self, Catalogue, CodePage, Format, Item, Kind, Mapping, Meanings, ReadOptions, Stop,
+};
 use crate::config::AuditSource;
 use crate::domain::Moment;
+use crate::domain::evidence::DateOrder;
 
 /// A file that has been read through once: what it is, and that all of it can be read.
 pub(super) struct Prepared {
@@ -34,6 +37,10 @@ struct Reader {
     domain_sid: Option<String>,
     zone: Option<chrono_tz::Tz>,
     code_page: CodePage,
+    domains: Vec<String>,
+    meanings: Option<Meanings>,
+    date_order: Option<DateOrder>,
+    written_at: Option<Moment>,
 }
 
 /// One way through a file.
@@ -98,14 +105,26 @@ pub(super) async fn prepare(
     };
     let format = detected.kind.audit()?;
     let source = source_for(app, options.source.as_deref(), format)?.clone();
-    let reader = reader(&source)?;
+    let mut reader = reader(&source)?;
+    // Lines without a year are from before the data were taken, or the file was written.
+    reader.written_at = Some(
+        options
+            .as_of
+            .map_or(modified, |as_of| as_of.min(modified))
+            .min(now),
+    );
+    if source.kind.log.domains.is_none() {
+        reader.domains = app.realm(&source.realm)?.names.dns.clone();
+    }
     let first = {
         let (path, reader, format) = (path.to_owned(), reader.clone(), format);
         tokio::task::spawn_blocking(move || {
             let mut newest: Option<Moment> = None;
             let mut pass = read_through(&path, format, &reader, &mut |item| {
-                if let Item::Row(row) = item {
-                    newest = newest.max(row.bad_as_of);
+                match item {
+                    Item::Row(row) => newest = newest.max(row.bad_as_of),
+                    Item::Attempt(attempt) => newest = newest.max(Some(attempt.at)),
+                    Item::Reject(_) | Item::Skipped(_) => {}
                 }
                 Ok(())
             })?;
@@ -141,7 +160,7 @@ pub(super) async fn prepare(
 /// was looked up.
 fn stand_in(format: Format, newest: Option<Moment>, modified: Moment) -> Moment {
     match format {
-        Format::HibpDomain => modified,
+        Format::HibpDomain | Format::HibpStealerLogs => modified,
         _ => newest.unwrap_or(modified),
     }
 }
@@ -229,6 +248,13 @@ fn reader(source: &AuditSource) -> anyhow::Result<Reader> {
     }
     reader.domain = source.kind.domain.clone();
     reader.domain_sid = source.kind.domain_sid.clone();
+    let log = &source.kind.log;
+    reader.domains = log.domains.clone().unwrap_or_default();
+    reader.date_order = log.date_order;
+    let labels = log.labels.iter();
+    reader.meanings = Some(Meanings::new(
+        labels.map(|(label, weakness)| (label.clone(), *weakness)),
+    ));
     Ok(reader)
 }
 
@@ -251,6 +277,10 @@ fn read_through(
         domain_sid: reader.domain_sid.as_deref(),
         time_zone: reader.zone,
         code_page: reader.code_page,
+        domains: &reader.domains,
+        meanings: reader.meanings.as_ref(),
+        date_order: reader.date_order,
+        written_at: reader.written_at,
     };
     let summary = audit::read(format, &mut hashing, &options, emit)?;
     std::io::copy(&mut hashing, &mut std::io::sink())?;
