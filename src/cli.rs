@@ -9,8 +9,10 @@ mod statement;
 
 use std::path::PathBuf;
 
+use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::domain::format::Format;
 use crate::domain::{AuditId, CampaignId, DeliveryId, FindingId, Moment};
 
 pub use access::Access;
@@ -234,7 +236,7 @@ pub struct Intake {
     #[arg(long, conflicts_with_all = ["files", "format", "source", "taken_at", "dry_run", "confirm"])]
     pub unmatched: bool,
     /// Read them as this, whatever they look like.
-    #[arg(long, value_name = "FORMAT", value_parser = ["mapped_csv", "hibp_domain", "hashcat_show", "john_show"])]
+    #[arg(long, value_name = "FORMAT", value_parser = PossibleValuesParser::new(Format::WORDS))]
     pub format: Option<String>,
     /// The [[source]] they come from, if the format does not tell.
     #[arg(long, value_name = "NAME")]

@@ -17,16 +17,24 @@ pub(super) const CHUNK: usize = 64 * 1024;
 /// Bytes that one line, or one record of a table, may have.
 pub(super) const MAX_LINE: usize = 64 * 1024;
 
-/// An 8-bit code page: what a file without byte order mark is read as where it is not UTF-8.
+/// What a file without byte order mark is read as: an 8-bit code page where it is not UTF-8, or UTF-16 in any case.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct CodePage(&'static Encoding);
 
 impl CodePage {
-    /// The code page of a name such as `windows-1252` or `iso-8859-2`; none if it is unknown or has more than 8 bits.
+    /// The code page of a name such as `windows-1252`, `iso-8859-2` or `utf-16le`; none if it is unknown or another of more
+    /// than 8 bits.
     pub fn from_name(name: &str) -> Option<Self> {
         Encoding::for_label(name.trim().as_bytes())
-            .filter(|encoding| encoding.is_single_byte())
+            .filter(|encoding| encoding.is_single_byte() || [UTF_16LE, UTF_16BE].contains(encoding))
             .map(Self)
+    }
+
+    /// UTF-16, if it is that.
+    pub(super) fn wide(self) -> Option<&'static Encoding> {
+        [UTF_16LE, UTF_16BE]
+            .into_iter()
+            .find(|encoding| *encoding == self.0)
     }
 
     /// Its name.
@@ -196,7 +204,13 @@ impl<R: Read> Bytes<R> {
                 bytes.charset = Charset::Page(page);
                 None
             }
-            (None, None) => None,
+            (None, None) => {
+                let wide = page.wide();
+                if wide.is_some() {
+                    bytes.charset = Charset::Utf8;
+                }
+                wide
+            }
         };
         bytes.wide = wide.map(|encoding| Wide {
             decoder: encoding.new_decoder_without_bom_handling(),
@@ -517,12 +531,18 @@ mod tests {
     }
 
     #[test]
-    fn a_code_page_has_eight_bits() {
+    fn a_code_page_has_eight_bits_or_is_utf_16() {
         assert_eq!(
             CodePage::from_name(" Windows-1250 ").unwrap().name(),
             "windows-1250"
         );
-        for name in ["utf-16le", "gb18030", "shift_jis", "utf-8", "nonsense"] {
+        for name in ["utf-16le", "UTF-16BE"] {
+            assert!(
+                CodePage::from_name(name).unwrap().wide().is_some(),
+                "{name}"
+            );
+        }
+        for name in ["gb18030", "shift_jis", "utf-8", "nonsense"] {
             assert!(CodePage::from_name(name).is_none(), "{name}");
         }
     }

@@ -6,7 +6,7 @@
 use std::io::Read;
 
 use super::decode::{Bytes, Line, Lines};
-use super::detect::Refusal;
+use super::detect::{Head, Look, Refusal, potfile};
 use super::{AuditError, ReadOptions, Sink, SkipReason, nt};
 use crate::domain::finding::{AuditRow, RejectReason, Weakness};
 use crate::domain::identity::Key;
@@ -101,6 +101,13 @@ pub(super) fn read(
         })?;
     }
     Ok(())
+}
+
+pub(super) fn look(head: &Head<'_>) -> Look {
+    head.lines_like("a name, an NT hash and something more", |line| {
+        split(line.as_bytes()).is_some()
+    })
+    .unless(&potfile(head), "they begin with the hash, not with a name")
 }
 
 /// A line's name and hash, and its rest; none if it is no line of this format.

@@ -1,18 +1,20 @@
-//! Have I Been Pwned, API v3, `breacheddomain`: one JSON object, alias → names of breaches, joined with the catalogue.
+//! Have I Been Pwned, API v3, `breacheddomain`: one JSON object, alias → names of breaches, joined with the catalogue; and
+//! the downloaded domain report (old link form), which carries its own breaches.
 //!
 //! The object is read an entry at a time. A domain nobody of which is in a breach is an empty object, an empty file (the
 //! service's 404), or its own words for 404. An answer about stealer logs has the same shape with web sites in it; it is
-//! told apart by values with a dot that are no breach's name, and refused.
+//! told apart by values with a dot that are no breach's name, and refused: [`super::stealer`] reads it where the
+//! configuration says that it is one.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::fmt;
 use std::io::Read;
 
-use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::{self, Deserialize, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 
 use super::decode::Bytes;
-use super::detect::Refusal;
+use super::detect::{By, Head, Look, Refusal, Shape};
 use super::{AuditError, CodePage, Format, ReadOptions, Sink};
 use crate::domain::address::EmailAddress;
 use crate::domain::finding::{AuditRow, Category, RejectReason, Severity, Weakness};
@@ -20,7 +22,7 @@ use crate::domain::identity::{Key, KeyKind};
 use crate::domain::moment::Moment;
 
 /// Bytes that one entry may have.
-const MAX_ENTRY: usize = 1024 * 1024;
+pub(super) const MAX_ENTRY: usize = 1024 * 1024;
 
 /// What the catalogue says about one breach, as far as it matters here. Flags that are missing are false.
 #[derive(Clone, PartialEq, Eq, Debug, serde::Deserialize)]
@@ -111,6 +113,12 @@ impl Catalogue {
         self.0.get(name)
     }
 
+    /// When the newest breach of stealer logs was added.
+    pub fn newest_stealer_log(&self) -> Option<Moment> {
+        let logs = self.0.values().filter(|breach| breach.is_stealer_log);
+        logs.map(|breach| breach.added_date).max()
+    }
+
     /// How many there are.
     pub fn len(&self) -> usize {
         self.0.len()
@@ -137,10 +145,18 @@ pub(super) fn read(
     let domain = options
         .domain
         .ok_or(needs("the mail domain that was searched"))?;
-    let end = scan(input, &mut |alias, names| {
+    let end = scan(input, &mut |entry| {
         sink.record();
-        entry(alias, names, domain, catalogue, sink)
+        match entry {
+            Entry::Names(alias, names) => of_alias(alias, names, domain, catalogue, sink),
+            Entry::Report(listed) => of_report(&listed, domain, sink),
+        }
     })?;
+    finish(end, sink)
+}
+
+/// What is said of an answer's end.
+pub(super) fn finish(end: End, sink: &mut Sink<'_>) -> Result<(), AuditError> {
     match end {
         End::Nothing => sink.note("the file is empty: no address of the domain is in a breach"),
         End::Status(404) => sink.note("the service found no address of the domain in a breach"),
@@ -151,8 +167,21 @@ pub(super) fn read(
     Ok(())
 }
 
+/// The key of an alias of the domain; none if it makes no address.
+pub(super) fn key_of(alias: &str, domain: &str) -> Option<Key> {
+    let address = format!("{}@{}", alias.trim(), domain.trim());
+    EmailAddress::parse(&address)
+        .ok()
+        .and_then(|address| Key::new(KeyKind::Email, address.expose()))
+}
+
+/// A name that may be kept as the detail of a finding.
+pub(super) fn detail(name: &str) -> Option<String> {
+    Some(name.chars().take(200).collect())
+}
+
 /// The findings of one alias. `line` is the number of its entry: the file is one line.
-fn entry(
+fn of_alias(
     alias: &str,
     names: &[String],
     domain: &str,
@@ -160,11 +189,7 @@ fn entry(
     sink: &mut Sink<'_>,
 ) -> Result<(), AuditError> {
     let line = sink.summary.records;
-    let address = format!("{}@{domain}", alias.trim());
-    let key = EmailAddress::parse(&address)
-        .ok()
-        .and_then(|address| Key::new(KeyKind::Email, address.expose()));
-    let Some(key) = key else {
+    let Some(key) = key_of(alias, domain) else {
         return sink.reject(line, RejectReason::BadAddress);
     };
     for name in names {
@@ -177,7 +202,7 @@ fn entry(
             line,
             keys: vec![key.clone()],
             weakness: breach.map_or(Weakness::BreachUnknown, Breach::weakness),
-            detail: Some(name.chars().take(200).collect()),
+            detail: detail(name),
             severity: breach.and_then(Breach::severity),
             bad_as_of: added,
             discovered_at: added,
@@ -186,6 +211,135 @@ fn entry(
         })?;
     }
     Ok(())
+}
+
+/// The findings of one address of a downloaded report, in whichever of the two lists it stands.
+fn of_report(listed: &Listed, domain: &str, sink: &mut Sink<'_>) -> Result<(), AuditError> {
+    let line = sink.summary.records;
+    let domain = match listed.domain_name.trim() {
+        "" => domain,
+        own => own,
+    };
+    let Some(key) = key_of(&listed.alias, domain) else {
+        return sink.reject(line, RejectReason::BadAddress);
+    };
+    let row = |weakness, name: &str, severity, at| AuditRow {
+        line,
+        keys: vec![key.clone()],
+        weakness,
+        detail: detail(name),
+        severity,
+        bad_as_of: at,
+        discovered_at: at,
+        baseline: None,
+        history_unless_known: false,
+    };
+    for breach in listed.breaches.iter().flatten() {
+        let at = Some(breach.added_date);
+        sink.row(row(breach.weakness(), &breach.name, breach.severity(), at))?;
+    }
+    for paste in listed.pastes.iter().flatten() {
+        let name = format!("{} {}", paste.source, paste.id);
+        sink.row(row(Weakness::Paste, name.trim(), None, paste.date))?;
+    }
+    Ok(())
+}
+
+/// An address of a downloaded report.
+#[derive(Debug, serde::Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct Listed {
+    alias: String,
+    #[serde(default)]
+    domain_name: String,
+    #[serde(default)]
+    breaches: Option<Vec<Breach>>,
+    #[serde(default)]
+    pastes: Option<Vec<Paste>>,
+}
+
+/// Where an address was pasted. Its title is somebody's text and is not kept.
+#[derive(Debug, serde::Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Paste {
+    source: String,
+    id: String,
+    #[serde(default)]
+    date: Option<Moment>,
+}
+
+/// The members of a downloaded report that are its lists.
+const REPORT: [&str; 2] = ["BreachSearchResults", "PasteSearchResults"];
+
+pub(super) fn look(head: &Head<'_>) -> Look {
+    let report = head.json_with(&["BreachSearchResults"]);
+    if matches!(report, Look::Yes { .. }) {
+        return report;
+    }
+    answer(head, |shown| match shown {
+        Shown::Breaches => Look::yes(
+            By::Form,
+            "a JSON object whose values are all lists of names",
+        ),
+        Shown::Sites => Look::no(80, "its lists hold web sites, not names of breaches"),
+        Shown::Error => Look::no(50, "it is an error that the service answered"),
+    })
+}
+
+/// The same for an answer about stealer logs.
+pub(super) fn look_stealer_logs(head: &Head<'_>) -> Look {
+    answer(head, |shown| match shown {
+        Shown::Sites => Look::yes(
+            By::Form,
+            "a JSON object whose values are all lists of web sites",
+        ),
+        Shown::Breaches => Look::no(80, "its lists hold names, not web sites"),
+        Shown::Error => Look::no(50, "it is an error that the service answered"),
+    })
+}
+
+/// The same for the service's words when it refuses.
+pub(super) fn look_error(head: &Head<'_>) -> Look {
+    answer(head, |shown| match shown {
+        Shown::Error => Look::yes(By::Sign, "JSON with the number of an HTTP status"),
+        Shown::Breaches | Shown::Sites => Look::no(1, "it holds no HTTP status"),
+    })
+}
+
+/// What an object of lists shows.
+enum Shown {
+    Breaches,
+    Sites,
+    Error,
+}
+
+/// An object whose values are all lists of texts; the answer no if it is none.
+fn answer(head: &Head<'_>, say: impl Fn(Shown) -> Look) -> Look {
+    if let Some(no) = head.unless_shape(Shape::Json) {
+        return no;
+    }
+    let mut sites = false;
+    let mut entries = 0;
+    let mut report = false;
+    let end = scan(head.start.as_bytes(), &mut |entry| {
+        entries += 1;
+        match entry {
+            Entry::Names(_, names) => sites |= names.iter().any(|name| name.contains('.')),
+            Entry::Report(_) => report = true,
+        }
+        Ok(())
+    });
+    let is_one = match end {
+        Ok(End::Whole | End::Status(404)) => true,
+        Ok(End::Cut) => !head.whole || entries > 0,
+        Ok(End::Status(_)) => return say(Shown::Error),
+        Ok(End::Nothing) | Err(_) => false,
+    };
+    match (is_one, sites) {
+        (true, true) if !report => say(Shown::Sites),
+        (true, _) => say(Shown::Breaches),
+        (false, _) => Look::no(1, "its values are not all lists of texts"),
+    }
 }
 
 /// How an answer ended.
@@ -201,22 +355,30 @@ pub(super) enum End {
     Status(u64),
 }
 
+/// One entry of an answer.
+pub(super) enum Entry<'a> {
+    /// An alias, and the names that are listed of it.
+    Names(&'a str, &'a [String]),
+    /// An address of a downloaded report.
+    Report(Listed),
+}
+
 /// What takes the entries.
-type Take<'a> = &'a mut dyn FnMut(&str, &[String]) -> Result<(), AuditError>;
+pub(super) type Take<'a> = &'a mut dyn FnMut(Entry<'_>) -> Result<(), AuditError>;
 
 /// Reads an answer an entry at a time, in bounded memory.
 pub(super) fn scan(input: impl Read, take: Take<'_>) -> Result<End, AuditError> {
-    let bytes = Bytes::open(input, None, CodePage::default())?;
+    scan_bytes(Bytes::open(input, None, CodePage::default())?, take)
+}
+
+/// The same, of a file that was opened before.
+pub(super) fn scan_bytes<R: Read>(bytes: Bytes<R>, take: Take<'_>) -> Result<End, AuditError> {
     if bytes.empty {
         return Ok(End::Nothing);
     }
     let left = Cell::new(MAX_ENTRY);
     let trouble = RefCell::new(None);
-    let mut json = serde_json::Deserializer::from_reader(Metered {
-        bytes,
-        left: &left,
-        trouble: &trouble,
-    });
+    let mut json = serde_json::Deserializer::from_reader(Metered::new(bytes, &left, &trouble));
     let entries = Entries {
         take,
         left: &left,
@@ -242,10 +404,25 @@ pub(super) fn scan(input: impl Read, take: Take<'_>) -> Result<End, AuditError> 
 }
 
 /// Lets one entry's bytes through, and no more.
-struct Metered<'a, R> {
+pub(super) struct Metered<'a, R> {
     bytes: Bytes<R>,
     left: &'a Cell<usize>,
     trouble: &'a RefCell<Option<AuditError>>,
+}
+
+impl<'a, R> Metered<'a, R> {
+    /// Lets `left` bytes through. What stops it is put into `trouble`.
+    pub(super) const fn new(
+        bytes: Bytes<R>,
+        left: &'a Cell<usize>,
+        trouble: &'a RefCell<Option<AuditError>>,
+    ) -> Self {
+        Self {
+            bytes,
+            left,
+            trouble,
+        }
+    }
 }
 
 impl<R: Read> Read for Metered<'_, R> {
@@ -275,6 +452,46 @@ struct Entries<'a, 'b> {
     trouble: &'b RefCell<Option<AuditError>>,
 }
 
+impl Entries<'_, '_> {
+    fn hand_out<E: de::Error>(&mut self, entry: Entry<'_>) -> Result<(), E> {
+        self.left.set(MAX_ENTRY);
+        (self.take)(entry).map_err(|error| {
+            *self.trouble.borrow_mut() = Some(error);
+            E::custom("stopped")
+        })
+    }
+}
+
+/// Hands out one list of a downloaded report, which may be null.
+struct Report<'s, 'a, 'b>(&'s mut Entries<'a, 'b>);
+
+impl<'de> DeserializeSeed<'de> for Report<'_, '_, '_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, input: D) -> Result<(), D::Error> {
+        input.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Report<'_, '_, '_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list of addresses, or null")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
+        while let Some(listed) = seq.next_element::<Listed>()? {
+            self.0.hand_out(Entry::Report(listed))?;
+        }
+        Ok(())
+    }
+
+    fn visit_unit<E: de::Error>(self) -> Result<(), E> {
+        Ok(())
+    }
+}
+
 impl<'de> Visitor<'de> for Entries<'_, '_> {
     type Value = Option<u64>;
 
@@ -282,16 +499,15 @@ impl<'de> Visitor<'de> for Entries<'_, '_> {
         f.write_str("an object of lists of names")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<Self::Value, A::Error> {
         let mut status = None;
         while let Some(alias) = map.next_key::<String>()? {
+            if REPORT.contains(&alias.as_str()) {
+                map.next_value_seed(Report(&mut self))?;
+                continue;
+            }
             match map.next_value::<Names>()? {
-                Names::List(names) => {
-                    if let Err(error) = (self.take)(&alias, &names) {
-                        *self.trouble.borrow_mut() = Some(error);
-                        return Err(de::Error::custom("stopped"));
-                    }
-                }
+                Names::List(names) => self.hand_out(Entry::Names(&alias, &names))?,
                 Names::Number(number) if alias == "statusCode" => status = Some(number),
                 Names::Text if alias == "message" => {}
                 Names::Number(_) | Names::Text => {
@@ -376,7 +592,7 @@ mod tests {
                     row.bad_as_of.is_some(),
                     row.bad_as_of == row.discovered_at,
                 ),
-                Item::Reject(_) | Item::Skipped(_) => panic!("no finding"),
+                Item::Reject(_) | Item::Skipped(_) | Item::Attempt(_) => panic!("no finding"),
             })
             .collect();
         assert_eq!(
@@ -436,6 +652,38 @@ mod tests {
     fn an_alias_that_makes_no_address_is_rejected() {
         let (items, _) = answer(r#"{"a b":["PlumMail"],"":["PlumMail"],"ada":[]}"#).unwrap();
         assert_eq!(outcomes(&items), ["bad_address", "bad_address"]);
+    }
+
+    #[test]
+    fn a_downloaded_report_brings_its_own_breaches_and_pastes() {
+        let report = r#"{"BreachSearchResults":[
+            {"DomainName":"parl.example","Alias":"ada","Breaches":[
+                {"Name":"Rumour","AddedDate":"2025-11-02T21:00:11Z","DataClasses":["Passwords"],"IsVerified":false}]},
+            {"Alias":"a b","Breaches":null}],
+            "PasteSearchResults":[{"DomainName":"parl.example","Alias":"bea","Pastes":[
+                {"Source":"Pastebin","Id":"x1","Title":"FAKE-Title","Date":null,"EmailCount":7}]}]}"#;
+        let (items, summary) = answer(report).unwrap();
+        assert_eq!(
+            outcomes(&items),
+            ["breached/breach_password", "bad_address", "breached/paste"]
+        );
+        assert_eq!(summary.records, 3);
+        assert!(!format!("{items:?}").contains("FAKE"));
+        for nothing in [
+            r#"{"BreachSearchResults":null,"PasteSearchResults":null}"#,
+            r#"{"BreachSearchResults":[]}"#,
+        ] {
+            assert!(answer(nothing).unwrap().0.is_empty());
+        }
+        for broken in [
+            r#"{"BreachSearchResults":[{"Alias":7}]}"#,
+            r#"{"BreachSearchResults":{"a":[]}}"#,
+        ] {
+            assert!(answer(broken).is_err(), "{broken}");
+        }
+        let (items, summary) = answer(&report[..report.len() - 60]).unwrap();
+        assert_eq!(outcomes(&items).last(), Some(&"truncated"));
+        assert!(summary.incomplete);
     }
 
     #[test]

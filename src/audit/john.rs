@@ -8,7 +8,7 @@ use std::io::Read;
 use chrono::NaiveDateTime;
 
 use super::decode::{Bytes, Charset, Line, Lines};
-use super::detect::Refusal;
+use super::detect::{By, Head, Look, Refusal, Shape};
 use super::{AuditError, ReadOptions, Sink, SkipReason, dates, nt};
 use crate::domain::finding::{AuditRow, Baseline, Precision, RejectReason, Weakness};
 use crate::domain::identity::{Key, KeyKind};
@@ -96,6 +96,33 @@ pub(super) fn read(
     }
     check_count(counted, sink);
     Ok(())
+}
+
+pub(super) fn look(head: &Head<'_>) -> Look {
+    if let Some(no) = head.unless_shape(Shape::Lines) {
+        return no;
+    }
+    if head.count(|line| trailer(line.as_bytes()).is_some()) > 0 {
+        return Look::yes(By::Sign, "it has the line with which John ends");
+    }
+    let dump = head.lines_like(
+        "of a dump with something between the name and its relative id",
+        |line| form_of(line.as_bytes()) == Some(Form::Dump),
+    );
+    if let Look::Yes { .. } = dump {
+        return dump;
+    }
+    let passwd = head.lines_like(
+        "of a passwd file with something in the password's place",
+        |line| {
+            form_of(line.as_bytes()) == Some(Form::Passwd)
+                && !matches!(line.split(':').nth(1), Some("x" | "*" | "!"))
+        },
+    );
+    match passwd {
+        Look::Yes { .. } => passwd,
+        Look::No { .. } => dump,
+    }
 }
 
 fn check_count(counted: Option<u64>, sink: &mut Sink<'_>) {

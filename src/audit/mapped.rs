@@ -6,20 +6,16 @@
 
 use std::io::Read;
 
-use zeroize::Zeroizing;
-
 use super::dates::Dates;
-use super::decode::{Bytes, Charset, Line, Lines, MAX_LINE};
-use super::detect::Refusal;
+use super::decode::{Bytes, Charset, Lines};
+use super::detect::{By, Head, Look, Refusal, Shape};
 use super::mapping::{Column, KeyColumn, Mapping, Verdict, header};
-use super::records::{Cells, Record, Records, cut, likely_delimiter};
+use super::records::{Cells, Record};
+use super::table::{self, TableHead};
 use super::{AuditError, Format, ReadOptions, Sink, SkipReason, nt};
 use crate::domain::address::{EmailAddress, fold, is_bidi};
 use crate::domain::finding::{AuditRow, RejectReason, Severity, Weakness};
 use crate::domain::identity::{Key, KeyKind};
-
-/// Lines that a header may have: a quotation mark that is never closed must not be followed for ever.
-const MAX_HEADER_LINES: u64 = 20;
 
 pub(super) fn read(
     input: impl Read,
@@ -35,7 +31,8 @@ pub(super) fn read(
         return Err(Refusal::Empty.into());
     }
     let charset = bytes.charset();
-    let (mut records, head) = open(Lines::new(bytes), mapping)?;
+    let (mut records, head) =
+        table::open(Lines::new(bytes), mapping.skip_lines, mapping.delimiter)?;
     let table = Table::new(mapping, &head, charset, options)?;
     while let Some(record) = records.next()? {
         match record {
@@ -75,76 +72,20 @@ pub(super) fn read(
     Ok(())
 }
 
-/// The table's header.
-struct Head {
-    line: u64,
-    /// As they are compared. The first of two equal ones counts.
-    names: Vec<String>,
-}
-
-/// Reads up to and with the header. `sep=;` and `#TYPE …`, which spreadsheets and PowerShell write, go before it.
-fn open<R: Read>(mut lines: Lines<R>, mapping: &Mapping) -> Result<(Records<R>, Head), AuditError> {
-    let charset = lines.charset();
-    let mut delimiter = mapping.delimiter;
-    let mut text: Zeroizing<Vec<u8>> = Zeroizing::new(Vec::with_capacity(MAX_LINE * 2 + 2));
-    let mut started_at = 0;
-    let mut seen = 0;
-    loop {
-        let Some(line) = lines.next()? else {
-            return Err(AuditError::Header {
-                line: seen,
-                problem: "the table ends before its header",
-            });
-        };
-        let (number, line) = match line {
-            Line::Whole { number, text, .. } => (number, text),
-            Line::TooLong { number } => {
-                return Err(AuditError::Header {
-                    line: number,
-                    problem: "the header is longer than 64 KiB",
-                });
-            }
-        };
-        seen = number;
-        if number <= mapping.skip_lines {
-            continue;
-        }
-        if text.is_empty() {
-            if line.trim_ascii().is_empty() || line.starts_with(b"#TYPE ") {
-                continue;
-            }
-            if let Some(rest) = line.strip_prefix(b"sep=") {
-                delimiter = delimiter.or_else(|| rest.first().copied());
-                continue;
-            }
-            started_at = number;
-        } else {
-            text.push(b'\n');
-        }
-        if text.len() + line.len() > MAX_LINE || number - started_at >= MAX_HEADER_LINES {
-            return Err(AuditError::Header {
-                line: started_at,
-                problem: "the header is longer than 20 lines or 64 KiB: a quotation mark in it is never closed",
-            });
-        }
-        text.extend_from_slice(line);
-        let delimiter = delimiter.unwrap_or_else(|| likely_delimiter(&text));
-        if let Some(cells) = cut(&text, delimiter) {
-            let names = cells
-                .iter()
-                .map(|cell| charset.text(cell).map(|name| header(&name)))
-                .collect::<Option<Vec<String>>>()
-                .ok_or(AuditError::Header {
-                    line: started_at,
-                    problem: "the header is not in the encoding that the file is read in",
-                })?;
-            let (bytes, read) = lines.into_rest();
-            let head = Head {
-                line: started_at,
-                names,
-            };
-            return Ok((Records::new(bytes, delimiter, read), head));
-        }
+/// Any table is one, if nothing else claims it.
+pub(super) fn look(head: &Head<'_>) -> Look {
+    if let Some(no) = head.unless_shape(Shape::Lines) {
+        return no;
+    }
+    match head.columns() {
+        [] | [_] => Look::no(1, "its first line has no comma, semicolon, bar or tab"),
+        columns => Look::yes(
+            By::Any,
+            format!(
+                "a table of {} columns, which needs a mapping file",
+                columns.len()
+            ),
+        ),
     }
 }
 
@@ -170,7 +111,7 @@ enum Found {
 impl<'a> Table<'a> {
     fn new(
         mapping: &'a Mapping,
-        head: &Head,
+        head: &TableHead,
         charset: Charset,
         options: &ReadOptions<'_>,
     ) -> Result<Self, AuditError> {
@@ -310,7 +251,7 @@ impl<'a> Table<'a> {
     }
 }
 
-fn place(column: &Column, head: &Head) -> Result<usize, AuditError> {
+fn place(column: &Column, head: &TableHead) -> Result<usize, AuditError> {
     let wanted = header(&column.name);
     head.names
         .iter()
@@ -384,7 +325,7 @@ mod tests {
             let csv = format!("{HEAD}a@b.example,,weak,,,\"{note}\"\n");
             match table("", csv.as_bytes()).unwrap().0.remove(0) {
                 Item::Row(row) => row.detail,
-                Item::Reject(_) | Item::Skipped(_) => panic!("no finding"),
+                Item::Reject(_) | Item::Skipped(_) | Item::Attempt(_) => panic!("no finding"),
             }
         };
         assert_eq!(detail("one\ntwo\u{202E}").as_deref(), Some("one two"));

@@ -7,16 +7,28 @@
 //! A file may name the same finding twice: the store's dedupe key merges them, so readers do not remember what they saw.
 //! Whether the keys of one line agree is decided at matching (`domain::identity::resolve`), which knows the directory.
 
+mod culture;
 mod dates;
 mod decode;
 mod detect;
+mod entra;
+mod exchange;
+mod google;
 mod hashcat;
 mod hibp;
 mod john;
+mod json;
+mod logs;
 mod mapped;
 mod mapping;
+mod meanings;
+mod netexec;
 mod nt;
+mod okta;
+mod passwordsolution;
 mod records;
+mod stealer;
+mod table;
 #[cfg(test)]
 mod tests;
 
@@ -24,65 +36,20 @@ use std::io::Read;
 
 use chrono_tz::Tz;
 
-use crate::domain::finding::{AuditRow, Reject, RejectReason};
+use crate::domain::attempt::Attempt;
+use crate::domain::evidence::DateOrder;
+use crate::domain::finding::{AuditRow, Reject, RejectReason, Severity, Weakness};
+use crate::domain::moment::Moment;
 
+pub use crate::domain::format::Format;
 pub use decode::CodePage;
-pub use detect::{Detected, HEAD_BYTES, Refusal, detect};
+pub use detect::{
+    Detected, Explained, HEAD_BYTES, HashList, Kind, Near, Nearest, Refusal, detect, detect_for,
+    explain,
+};
 pub use hibp::{BadCatalogue, Breach, Catalogue};
 pub use mapping::{BadMapping, Mapping};
-
-/// A form of file that is read.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum Format {
-    /// Any table, with a mapping file that says what its columns mean.
-    MappedCsv,
-    /// Have I Been Pwned's answer about a domain.
-    HibpDomain,
-    /// hashcat's `--show --username`.
-    HashcatShow,
-    /// John the Ripper's `--show`.
-    JohnShow,
-}
-
-impl Format {
-    /// All of them.
-    pub const ALL: [Self; 4] = [
-        Self::MappedCsv,
-        Self::HibpDomain,
-        Self::HashcatShow,
-        Self::JohnShow,
-    ];
-
-    /// The word that flags, the configuration and the database use.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::MappedCsv => "mapped_csv",
-            Self::HibpDomain => "hibp_domain",
-            Self::HashcatShow => "hashcat_show",
-            Self::JohnShow => "john_show",
-        }
-    }
-
-    /// Whether it tells which passwords an account has now, so that an account it does not list has a better one. Lists of
-    /// breaches look at no password of ours.
-    pub const fn looks_at_passwords(self) -> bool {
-        match self {
-            Self::MappedCsv | Self::HashcatShow | Self::JohnShow => true,
-            Self::HibpDomain => false,
-        }
-    }
-
-    /// The format that a word names.
-    pub fn from_word(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|format| format.word() == word)
-    }
-}
-
-impl std::fmt::Display for Format {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.word())
-    }
-}
+pub use meanings::Meanings;
 
 /// What the configuration of a source says about its files.
 #[derive(Clone, Copy, Default, Debug)]
@@ -100,6 +67,26 @@ pub struct ReadOptions<'a> {
     pub time_zone: Option<Tz>,
     /// What text is read as that is not UTF-8. Windows-1252 if nothing is said.
     pub code_page: CodePage,
+    /// Mail domains that are ours. If there is none, all are.
+    pub domains: &'a [String],
+    /// What the labels and types of [`Format::Ocsf`], [`Format::Stix`] and [`Format::Intelmq`] mean, beside what is known.
+    pub meanings: Option<&'a Meanings>,
+    /// Whether `02/03/2026` begins with the day, where no other date of the file shows it.
+    pub date_order: Option<DateOrder>,
+    /// When the file was written, for lines that leave out the year. Needed for [`Format::LoginLog`].
+    pub written_at: Option<Moment>,
+}
+
+impl ReadOptions<'_> {
+    /// Whether a web site or a mail domain is one of ours, or lies below one.
+    fn owns(&self, site: &str) -> bool {
+        let site = site.trim().trim_end_matches('.').to_lowercase();
+        self.domains.iter().any(|own| {
+            let own = own.trim().to_lowercase();
+            let below = site.strip_suffix(own.as_str());
+            !own.is_empty() && below.is_some_and(|below| below.is_empty() || below.ends_with('.'))
+        })
+    }
 }
 
 /// What a reader hands out.
@@ -107,6 +94,8 @@ pub struct ReadOptions<'a> {
 pub enum Item {
     /// A finding.
     Row(AuditRow),
+    /// An attempt to sign in, which is only a finding together with others.
+    Attempt(Attempt),
     /// A line that could not be used and should be looked at.
     Reject(Reject),
     /// A line that says nothing about an account, as lines of this format may.
@@ -122,35 +111,74 @@ pub struct Skip {
     pub reason: SkipReason,
 }
 
-/// Why a line is rightly left out.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
-pub enum SkipReason {
-    /// The tool's own words, or a row of empty cells.
-    Noise,
-    /// The line that ends the listing.
-    Trailer,
-    /// A password without an account.
-    NoAccount,
-    /// The place of an LM hash that is not stored.
-    NoLmHash,
-    /// The mapping says that this verdict is none.
-    Ignored,
-    /// None of the row's flags is set.
-    NoFlag,
+macro_rules! skip_reasons {
+    ($($(#[$doc:meta])* $name:ident = $word:literal;)*) => {
+        /// Why a line is rightly left out.
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+        pub enum SkipReason { $($(#[$doc])* $name,)* }
+
+        impl SkipReason {
+            /// The word that documents use.
+            pub const fn word(self) -> &'static str {
+                match self { $(Self::$name => $word,)* }
+            }
+        }
+    };
 }
 
-impl SkipReason {
-    /// The word that documents use.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Noise => "noise",
-            Self::Trailer => "trailer",
-            Self::NoAccount => "no_account",
-            Self::NoLmHash => "no_lm_hash",
-            Self::Ignored => "ignored",
-            Self::NoFlag => "no_flag",
-        }
-    }
+skip_reasons! {
+    /// The tool's own words, or a row of empty cells.
+    Noise = "noise";
+    /// The line that ends the listing.
+    Trailer = "trailer";
+    /// A password, or an event, without an account.
+    NoAccount = "no_account";
+    /// The place of an LM hash that is not stored.
+    NoLmHash = "no_lm_hash";
+    /// The mapping says that this verdict is none.
+    Ignored = "ignored";
+    /// None of the row's flags is set.
+    NoFlag = "no_flag";
+    /// The auditor guessed wrong.
+    WrongPassword = "wrong_password";
+    /// The answer says nothing about the password.
+    Inconclusive = "inconclusive";
+    /// Anybody may sign in as a guest.
+    Guest = "guest";
+    /// A session of nobody.
+    NullSession = "null_session";
+    /// The provider took the risk to be settled.
+    Remediated = "remediated";
+    /// An administrator dismissed the risk, which changes no password.
+    Dismissed = "dismissed";
+    /// The provider was told that all is well.
+    ConfirmedSafe = "confirmed_safe";
+    /// The user, or the alert, was deleted.
+    Deleted = "deleted";
+    /// A state that nobody knows yet.
+    UnknownState = "unknown_state";
+    /// The provider sees no risk.
+    NoRisk = "no_risk";
+    /// The same record again.
+    Duplicate = "duplicate";
+    /// A newer state of the same user is in the file.
+    Superseded = "superseded";
+    /// A category of a stream that says nothing about risks.
+    OtherCategory = "other_category";
+    /// An event that is no finding.
+    OtherType = "other_type";
+    /// It tells of a password's change, which is evidence and another reader's.
+    Evidence = "evidence";
+    /// A label without a meaning here.
+    UnmappedLabel = "unmapped_label";
+    /// A type without a meaning here.
+    UnmappedType = "unmapped_type";
+    /// Suppressed, resolved or closed by its producer.
+    Closed = "closed";
+    /// A change that did not take place.
+    FailedChange = "failed_change";
+    /// An account of somebody else's domain.
+    ForeignDomain = "foreign_domain";
 }
 
 /// What was in a file, once it has been read to its end.
@@ -160,6 +188,8 @@ pub struct Summary {
     pub records: u64,
     /// Findings handed out.
     pub rows: u64,
+    /// Attempts handed out.
+    pub attempts: u64,
     /// Lines that could not be used. Too many of them are the step's to refuse.
     pub rejects: u64,
     /// Lines rightly left out.
@@ -185,9 +215,7 @@ pub enum AuditError {
     #[error("the file could not be read")]
     Io(#[source] std::io::Error),
     /// UTF-16 without its mark, or no text at all.
-    #[error(
-        "the file holds zero bytes and has no byte order mark: it is no text, or UTF-16 that has to be saved anew, as UTF-8"
-    )]
+    #[error("{}", Refusal::ZeroByte)]
     ZeroByte,
     /// Something that the format needs is not configured.
     #[error("{format} needs {what}")]
@@ -233,6 +261,20 @@ pub enum AuditError {
         /// HTTP status.
         status: u64,
     },
+    /// The XML is broken, or has a document type.
+    #[error("byte {offset}: this is broken XML, or XML with a document type, which is not read")]
+    Xml {
+        /// Bytes before the trouble.
+        offset: u64,
+    },
+    /// No date shows whether it begins with the day, and nobody says it.
+    #[error(
+        "no date of the file shows whether the day or the month comes first; set date_order = \"day_first\" or \"month_first\" in its [[source]]"
+    )]
+    DateOrder,
+    /// More records have to be kept than there is room for.
+    #[error("the file holds more records than can be compared at once; give it in parts")]
+    TooMany,
     /// Whoever takes the items wants no more.
     #[error(transparent)]
     Stopped(#[from] Stop),
@@ -257,8 +299,43 @@ pub fn read(
         Format::HibpDomain => hibp::read(input, options, &mut sink)?,
         Format::HashcatShow => hashcat::read(input, options, &mut sink)?,
         Format::JohnShow => john::read(input, options, &mut sink)?,
+        Format::HibpStealerLogs => stealer::read(input, options, &mut sink)?,
+        Format::PasswordSolution => passwordsolution::read(input, options, &mut sink)?,
+        Format::Netexec => netexec::read(input, options, &mut sink)?,
+        Format::EntraRisk => entra::risk::read(input, options, &mut sink)?,
+        Format::EntraSignins => entra::signins::read(input, options, &mut sink)?,
+        Format::OktaLog => okta::read(input, options, &mut sink)?,
+        Format::GoogleLog => google::read(input, options, &mut sink)?,
+        Format::LoginLog => logs::syslog::read(input, options, &mut sink)?,
+        Format::IisLog => logs::iis::read(input, options, &mut sink)?,
+        Format::WindowsEvents => logs::windows::read(input, options, &mut sink)?,
+        Format::Ocsf => exchange::ocsf::read(input, options, &mut sink)?,
+        Format::Stix => exchange::stix::read(input, options, &mut sink)?,
+        Format::Intelmq => exchange::intelmq::read(input, options, &mut sink)?,
     }
     Ok(sink.summary)
+}
+
+/// The first byte that is no blank; none in an empty file.
+fn first_sign<R: Read>(bytes: &mut decode::Bytes<R>) -> Result<Option<u8>, AuditError> {
+    loop {
+        let chunk = bytes.chunk()?;
+        let blanks = chunk.iter().take_while(|byte| byte.is_ascii_whitespace());
+        let blanks = blanks.count();
+        if let Some(sign) = chunk.get(blanks) {
+            return Ok(Some(*sign));
+        }
+        if chunk.is_empty() {
+            return Ok(None);
+        }
+        bytes.consume(blanks);
+    }
+}
+
+/// How bad a log's finding is, where that is not its weakness's own severity: a lockout is often no more than an old
+/// telephone with the saved password.
+fn severity_of_log(weakness: Weakness) -> Option<Severity> {
+    (weakness == Weakness::Lockout).then_some(Severity::Low)
 }
 
 /// Counts what goes out.
@@ -275,6 +352,11 @@ impl Sink<'_> {
     fn row(&mut self, row: AuditRow) -> Result<(), AuditError> {
         self.summary.rows += 1;
         Ok((self.emit)(Item::Row(row))?)
+    }
+
+    fn attempt(&mut self, attempt: Attempt) -> Result<(), AuditError> {
+        self.summary.attempts += 1;
+        Ok((self.emit)(Item::Attempt(attempt))?)
     }
 
     fn reject(&mut self, line: u64, reason: RejectReason) -> Result<(), AuditError> {

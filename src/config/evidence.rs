@@ -135,7 +135,7 @@ fn file(own: &Section<'_>, known: Known<'_>) -> Read<EvidenceFile> {
     })
 }
 
-const DATE_ORDERS: &[(&str, DateOrder)] = &[
+pub(super) const DATE_ORDERS: &[(&str, DateOrder)] = &[
     ("day_first", DateOrder::DayFirst),
     ("month_first", DateOrder::MonthFirst),
 ];

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 use chrono_tz::Tz;
-use encoding_rs::{Encoding, WINDOWS_1252};
 use reqwest::Url;
 use secrecy::SecretString;
 use serde::Serialize;
@@ -16,7 +15,7 @@ use super::hashed;
 use super::ldap::Ldap;
 use super::secret::{PASSWORD, secret};
 use super::section::{Parsed, Read, Section, Value, instead};
-use super::values::{DAY, choice, code_page, delta, domain, line, path, yes_or_no, zone};
+use super::values::{DAY, delta, domain, line, yes_or_no, zone};
 use crate::domain::identity::{Realm, RealmNames};
 
 /// Where the store is.
@@ -190,140 +189,4 @@ impl Known<'_> {
 pub(super) fn columns(own: &Section<'_>) -> Read<BTreeMap<String, String>> {
     let entries = own.section("columns").entries(line)?;
     Ok(entries.into_iter().collect())
-}
-
-/// Which reader a source's files need, and what it needs beside them.
-#[derive(Debug, Clone, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum SourceKind {
-    /// Any CSV, described by a mapping.
-    MappedCsv {
-        /// The mapping.
-        #[serde(serialize_with = "hashed::path")]
-        mapping: PathBuf,
-    },
-    /// Have I Been Pwned, one domain.
-    HibpDomain {
-        /// The catalogue of breaches.
-        #[serde(serialize_with = "hashed::path")]
-        catalogue: PathBuf,
-        /// The domain that was searched.
-        domain: String,
-    },
-    /// `hashcat --show --username`.
-    HashcatShow,
-    /// `john --show`.
-    JohnShow,
-}
-
-#[derive(Clone, Copy, PartialEq)]
-enum Kind {
-    MappedCsv,
-    HibpDomain,
-    HashcatShow,
-    JohnShow,
-}
-
-const KINDS: &[(&str, Kind)] = &[
-    ("mapped_csv", Kind::MappedCsv),
-    ("hibp_domain", Kind::HibpDomain),
-    ("hashcat_show", Kind::HashcatShow),
-    ("john_show", Kind::JohnShow),
-];
-
-/// Somebody who audits passwords, and how their files are read.
-#[derive(Debug, Clone, Serialize)]
-pub struct AuditSource {
-    /// Unique.
-    pub name: String,
-    /// Which reader.
-    pub kind: SourceKind,
-    /// Whose accounts it names.
-    pub realm: Realm,
-    /// Where its files are dropped, if not given by hand.
-    #[serde(serialize_with = "hashed::some_path")]
-    pub folder: Option<PathBuf>,
-    /// Whether it may name accounts without a domain.
-    pub bare_sam: bool,
-    /// The zone of times that carry none.
-    pub time_zone: Tz,
-    /// How to read files that are neither UTF-8 nor marked.
-    #[serde(serialize_with = "hashed::encoding")]
-    pub code_page: &'static Encoding,
-}
-
-pub(super) fn sources(root: &Section<'_>, known: Known<'_>) -> Read<Vec<AuditSource>> {
-    let sections = root.sections("source")?;
-    let mut names = Vec::new();
-    let all: Vec<_> = sections
-        .into_iter()
-        .map(|section| source(section, known, &mut names))
-        .collect();
-    all.into_iter().collect()
-}
-
-fn source(own: Section<'_>, known: Known<'_>, taken: &mut Vec<String>) -> Read<AuditSource> {
-    let name = own.unique_name(taken, "\"external-audit\"");
-    let kind = source_kind(&own);
-    let realm = known.realm_of(&own);
-    let folder = own.optional("folder", path);
-    let bare_sam = own.or("bare_sam", yes_or_no, false);
-    let time_zone = known.zone_of(&own);
-    let code_page = own.or("code_page", code_page, WINDOWS_1252);
-    own.finish()?;
-    Ok(AuditSource {
-        name: name?,
-        kind: kind?,
-        realm: realm?,
-        folder: folder?,
-        bare_sam: bare_sam?,
-        time_zone: time_zone?,
-        code_page: code_page?,
-    })
-}
-
-/// A key that only one kind needs, and would not be looked at with another, is an error there.
-fn source_kind(own: &Section<'_>) -> Read<SourceKind> {
-    let kind = own.required("kind", choice(KINDS), "\"mapped_csv\"");
-    let mapping = own.optional("mapping", path);
-    let catalogue = own.optional("catalogue", path);
-    let searched = own.optional("domain", domain);
-    let kind = kind?;
-    let unused = |key: &str, owner: Kind, word: &str, given: bool| match given && kind != owner {
-        true => Err(own.wrong(key, format!("only kind = \"{word}\" has it; remove it"))),
-        false => Ok(()),
-    };
-    let (mapping, catalogue, searched) = (mapping?, catalogue?, searched?);
-    let checks = [
-        unused("mapping", Kind::MappedCsv, "mapped_csv", mapping.is_some()),
-        unused(
-            "catalogue",
-            Kind::HibpDomain,
-            "hibp_domain",
-            catalogue.is_some(),
-        ),
-        unused(
-            "domain",
-            Kind::HibpDomain,
-            "hibp_domain",
-            searched.is_some(),
-        ),
-    ];
-    let kind = match kind {
-        Kind::HashcatShow => Ok(SourceKind::HashcatShow),
-        Kind::JohnShow => Ok(SourceKind::JohnShow),
-        Kind::MappedCsv => mapping
-            .map(|mapping| SourceKind::MappedCsv { mapping })
-            .ok_or_else(|| own.missing("mapping", "\"mappings/external-audit.toml\"")),
-        Kind::HibpDomain => {
-            let catalogue =
-                catalogue.ok_or_else(|| own.missing("catalogue", "\"hibp-breaches.json\""));
-            let domain = searched.ok_or_else(|| own.missing("domain", "\"parl.example\""));
-            catalogue.and_then(|catalogue| {
-                domain.map(|domain| SourceKind::HibpDomain { catalogue, domain })
-            })
-        }
-    };
-    checks.into_iter().collect::<Read<()>>()?;
-    kind
 }

@@ -29,9 +29,11 @@ mod secret;
 mod section;
 mod services;
 mod sign_in;
+mod sources;
 mod timetable;
 mod values;
 mod ways;
+mod weighing;
 
 #[cfg(test)]
 mod tests;
@@ -59,7 +61,7 @@ pub use self::errors::{ConfigError, ConfigErrors};
 pub use self::evidence::{EvidenceFile, EvidenceKind, EvidenceSource};
 pub use self::hand_over::HandOver;
 pub use self::inbox::{ImapInbox, Inbox, InboxKeep, InboxTls};
-pub use self::inputs::{AuditSource, RealmRules, SourceKind, StoreUrl};
+pub use self::inputs::{RealmRules, StoreUrl};
 pub use self::intake::Intake;
 pub use self::ldap::{Ldap, LdapProfile};
 pub use self::mail::{Mail, Relay, RelayWay, Sensitivity, Smtp, Timeouts, Tls};
@@ -69,6 +71,7 @@ pub use self::rates::{HelpDesk, RelayRates};
 pub use self::records::{LEVEL_VARIABLE, Log, LogFormat, Report, Retention};
 pub use self::services::{Client, Google, Graph, Keycloak, Okta, Web};
 pub use self::sign_in::{Bearer, Proof, SignIn, TokenSource};
+pub use self::sources::{AuditSource, SourceKind};
 pub use self::timetable::{Calendar, CronLine, LadderOverride, Ladders, Schedule};
 pub use self::ways::{BodyForm, Header, Sms, SmsKind};
 
@@ -199,7 +202,7 @@ fn config(reader: &Reader<'_>, table: &DeTable<'_>, file: &Path, whole: bool) ->
         ldap: ldap.as_deref().ok().filter(|_| whole),
     };
     let directory = directory::directory(&root, known);
-    let sources = inputs::sources(&root, known);
+    let sources = sources::sources(&root, known);
     let evidence = evidence::evidence(&root, known);
     let mail = mail::mail(&root, team);
     let sms = ways::sms(&root);

@@ -5,6 +5,7 @@
 
 pub mod access;
 pub mod address;
+pub mod attempt;
 pub mod audience;
 pub mod calendar;
 pub mod campaign;
@@ -19,6 +20,7 @@ pub mod evidence;
 pub mod figures;
 pub mod fill;
 pub mod finding;
+pub mod format;
 pub mod genuine;
 pub mod guard;
 pub mod hand_over;

@@ -3,6 +3,7 @@
 //! A file is read twice: once to hash and to check all of it while the database stays untouched, and once to take it in,
 //! in one transaction. So nothing is ever half imported, and memory does not grow with the file.
 
+mod attempts;
 mod bind;
 mod guard;
 mod reading;
@@ -16,14 +17,15 @@ use serde::Serialize;
 use crate::app::App;
 use crate::audit::Format;
 use crate::domain::Moment;
+use crate::domain::attempt::Tally;
 use crate::domain::case::Claim;
 use crate::domain::finding::{Category, Reject, Severity};
 use crate::store::{AuditCounts, NewAudit};
 
+pub use reading::check_source;
 use reading::prepare;
 pub use bind::{Bound, bind};
 pub use guard::Held;
-pub use reading::{check_source, format_of};
 use taking::Taking;
 
 /// Rows that are looked at together.
@@ -218,11 +220,13 @@ pub async fn intake(app: &App, path: &Path, options: &Options, by: &str) -> anyh
     let sha256 = prepared.first.sha256.clone();
     let records = prepared.first.records;
     let looks_at_passwords = prepared.format.looks_at_passwords();
+    let weighing = attempts::weighing(&prepared.source);
+    let mut tally = Tally::default();
     let mut reading = prepared.start(path);
     let bar = app.progress.begin("taking in", records);
     while let Some(items) = reading.batches.recv().await {
         let rows = items.len() as u64;
-        taking.take(&mut tx, items, &mut intake).await?;
+        taking.take(&mut tx, items, &mut tally, &mut intake).await?;
         bar.advance(rows);
     }
     drop(bar);
@@ -235,6 +239,7 @@ pub async fn intake(app: &App, path: &Path, options: &Options, by: &str) -> anyh
         second.sha256 == sha256,
         "{shown} changed while it was read; nothing was taken in, try again"
     );
+    taking.weigh(&mut tx, tally, &weighing, &mut intake).await?;
     intake.counts.records = second.records;
     tx.end_audit(audit, &intake.counts).await?;
     if looks_at_passwords {

@@ -4,6 +4,7 @@ mod support;
 
 mod access;
 mod alarm;
+mod attacks;
 mod audits;
 mod badinput;
 mod bot;

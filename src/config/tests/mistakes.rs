@@ -291,7 +291,7 @@ fn every_mistake_is_told_once_with_what_to_do() {
         (
             "##[[source]]\n",
             "[[source]]\nname = \"a\"\nkind = \"john_show\"\ndomain = \"a.example\"\n",
-            "source.domain: only kind = \"hibp_domain\" has it; remove it",
+            "source.domain: only kind = \"hibp_domain\" or \"hibp_stealer_logs\" has it; remove it",
         ),
         (
             "##[[evidence]]",

@@ -10,9 +10,12 @@ use sha2::{Digest, Sha256};
 
 use super::{BATCH, Options};
 use crate::app::App;
-use crate::audit::{self, Catalogue, CodePage, Format, Item, Mapping, ReadOptions, Stop};
-use crate::config::{AuditSource, SourceKind};
+use crate::audit::{
+    self, Catalogue, CodePage, Format, Item, Kind, Mapping, Meanings, ReadOptions, Stop,
+};
+use crate::config::AuditSource;
 use crate::domain::Moment;
+use crate::domain::evidence::DateOrder;
 
 /// A file that has been read through once: what it is, and that all of it can be read.
 pub(super) struct Prepared {
@@ -31,8 +34,13 @@ struct Reader {
     mapping: Option<Mapping>,
     catalogue: Option<std::sync::Arc<Catalogue>>,
     domain: Option<String>,
+    domain_sid: Option<String>,
     zone: Option<chrono_tz::Tz>,
     code_page: CodePage,
+    domains: Vec<String>,
+    meanings: Option<Meanings>,
+    date_order: Option<DateOrder>,
+    written_at: Option<Moment>,
 }
 
 /// One way through a file.
@@ -87,20 +95,36 @@ pub(super) async fn prepare(
     };
     let detected = match options.format {
         Some(format) => audit::Detected {
-            format,
+            kind: Kind::Audit(format),
             reason: "as asked for".to_owned(),
         },
-        None => audit::detect(&head)?,
+        None => match named(app, options.source.as_deref())? {
+            Some(source) => audit::detect_for(source.kind.format, &head, page(source))?,
+            None => audit::detect(&head, CodePage::default())?,
+        },
     };
-    let source = source_for(app, options.source.as_deref(), detected.format)?.clone();
-    let reader = reader(&source)?;
+    let format = detected.kind.audit()?;
+    let source = source_for(app, options.source.as_deref(), format)?.clone();
+    let mut reader = reader(&source)?;
+    // Lines without a year are from before the data were taken, or the file was written.
+    reader.written_at = Some(
+        options
+            .as_of
+            .map_or(modified, |as_of| as_of.min(modified))
+            .min(now),
+    );
+    if source.kind.log.domains.is_none() {
+        reader.domains = app.realm(&source.realm)?.names.dns.clone();
+    }
     let first = {
-        let (path, reader, format) = (path.to_owned(), reader.clone(), detected.format);
+        let (path, reader, format) = (path.to_owned(), reader.clone(), format);
         tokio::task::spawn_blocking(move || {
             let mut newest: Option<Moment> = None;
             let mut pass = read_through(&path, format, &reader, &mut |item| {
-                if let Item::Row(row) = item {
-                    newest = newest.max(row.bad_as_of);
+                match item {
+                    Item::Row(row) => newest = newest.max(row.bad_as_of),
+                    Item::Attempt(attempt) => newest = newest.max(Some(attempt.at)),
+                    Item::Reject(_) | Item::Skipped(_) => {}
                 }
                 Ok(())
             })?;
@@ -119,14 +143,11 @@ pub(super) async fn prepare(
     // All that stand in for the time of the dump are later than it, so at worst somebody who has changed is asked again.
     let (as_of, as_of_assumed) = match options.as_of {
         Some(as_of) => (as_of.min(now), false),
-        None => (
-            stand_in(detected.format, first.newest, modified).min(now),
-            true,
-        ),
+        None => (stand_in(format, first.newest, modified).min(now), true),
     };
     Ok(Prepared {
         source,
-        format: detected.format,
+        format,
         reason: detected.reason,
         reader,
         first,
@@ -139,8 +160,8 @@ pub(super) async fn prepare(
 /// was looked up.
 fn stand_in(format: Format, newest: Option<Moment>, modified: Moment) -> Moment {
     match format {
-        Format::HibpDomain => modified,
-        Format::MappedCsv | Format::HashcatShow | Format::JohnShow => newest.unwrap_or(modified),
+        Format::HibpDomain | Format::HibpStealerLogs => modified,
+        _ => newest.unwrap_or(modified),
     }
 }
 
@@ -159,21 +180,33 @@ fn head(path: &Path) -> anyhow::Result<(Vec<u8>, Moment)> {
     Ok((head, modified))
 }
 
+/// The source of a name.
+fn named<'a>(app: &'a App, name: Option<&str>) -> anyhow::Result<Option<&'a AuditSource>> {
+    let Some(name) = name else { return Ok(None) };
+    let source = app.config.sources.iter().find(|source| source.name == name);
+    let source =
+        source.with_context(|| format!("there is no [[source]] named {name:?} in the config"))?;
+    Ok(Some(source))
+}
+
+/// What a source says about files without a byte order mark.
+fn page(source: &AuditSource) -> CodePage {
+    CodePage::from_name(source.code_page.name()).unwrap_or_default()
+}
+
 /// The source that a file belongs to: the one that was named, else the only one of its format.
 fn source_for<'a>(
     app: &'a App,
     named: Option<&str>,
     format: Format,
 ) -> anyhow::Result<&'a AuditSource> {
-    let reads = |source: &AuditSource| format_of(&source.kind) == format;
-    if let Some(name) = named {
-        let source = app.config.sources.iter().find(|source| source.name == name);
-        let source = source
-            .with_context(|| format!("there is no [[source]] named {name:?} in the config"))?;
+    let reads = |source: &AuditSource| source.kind.format == format;
+    if let Some(source) = self::named(app, named)? {
+        let name = &source.name;
         ensure!(
             reads(source),
             "the file is {format}, and the source {name:?} is for {}",
-            format_of(&source.kind)
+            source.kind.format
         );
         return Ok(source);
     }
@@ -189,46 +222,39 @@ fn source_for<'a>(
     }
 }
 
-/// The format that a source's files have.
-pub fn format_of(kind: &SourceKind) -> Format {
-    match kind {
-        SourceKind::MappedCsv { .. } => Format::MappedCsv,
-        SourceKind::HibpDomain { .. } => Format::HibpDomain,
-        SourceKind::HashcatShow => Format::HashcatShow,
-        SourceKind::JohnShow => Format::JohnShow,
-    }
-}
-
 /// Whether a source's own files, its mapping or its catalogue, can be read.
 pub fn check_source(source: &AuditSource) -> anyhow::Result<String> {
-    reader(source).map(|_| format!("for {}", format_of(&source.kind)))
+    reader(source).map(|_| format!("for {}", source.kind.format))
 }
 
 fn reader(source: &AuditSource) -> anyhow::Result<Reader> {
-    let code_page = CodePage::from_name(source.code_page.name()).unwrap_or_default();
     let mut reader = Reader {
         zone: Some(source.time_zone),
-        code_page,
+        code_page: page(source),
         ..Reader::default()
     };
     let text = |path: &PathBuf| {
         std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))
     };
-    match &source.kind {
-        SourceKind::MappedCsv { mapping } => {
-            reader.mapping = Some(
-                Mapping::parse(&text(mapping)?)
-                    .with_context(|| format!("reading {}", mapping.display()))?,
-            );
-        }
-        SourceKind::HibpDomain { catalogue, domain } => {
-            let parsed = Catalogue::parse(&text(catalogue)?)
-                .with_context(|| format!("reading {}", catalogue.display()))?;
-            reader.catalogue = Some(std::sync::Arc::new(parsed));
-            reader.domain = Some(domain.clone());
-        }
-        SourceKind::HashcatShow | SourceKind::JohnShow => {}
+    if let Some(mapping) = &source.kind.mapping {
+        let parsed = Mapping::parse(&text(mapping)?);
+        let parsed = parsed.with_context(|| format!("reading {}", mapping.display()))?;
+        reader.mapping = Some(parsed);
     }
+    if let Some(catalogue) = &source.kind.catalogue {
+        let parsed = Catalogue::parse(&text(catalogue)?);
+        let parsed = parsed.with_context(|| format!("reading {}", catalogue.display()))?;
+        reader.catalogue = Some(std::sync::Arc::new(parsed));
+    }
+    reader.domain = source.kind.domain.clone();
+    reader.domain_sid = source.kind.domain_sid.clone();
+    let log = &source.kind.log;
+    reader.domains = log.domains.clone().unwrap_or_default();
+    reader.date_order = log.date_order;
+    let labels = log.labels.iter();
+    reader.meanings = Some(Meanings::new(
+        labels.map(|(label, weakness)| (label.clone(), *weakness)),
+    ));
     Ok(reader)
 }
 
@@ -248,9 +274,13 @@ fn read_through(
         mapping: reader.mapping.as_ref(),
         catalogue: reader.catalogue.as_deref(),
         domain: reader.domain.as_deref(),
-        domain_sid: None,
+        domain_sid: reader.domain_sid.as_deref(),
         time_zone: reader.zone,
         code_page: reader.code_page,
+        domains: &reader.domains,
+        meanings: reader.meanings.as_ref(),
+        date_order: reader.date_order,
+        written_at: reader.written_at,
     };
     let summary = audit::read(format, &mut hashing, &options, emit)?;
     std::io::copy(&mut hashing, &mut std::io::sink())?;

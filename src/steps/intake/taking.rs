@@ -5,7 +5,9 @@ use std::collections::{BTreeSet, HashMap};
 use data_encoding::BASE64URL_NOPAD;
 
 use super::Intake;
+use super::attempts::{lockouts, spare_old_telephones};
 use crate::audit::Item;
+use crate::domain::attempt::Tally;
 use crate::domain::case::{Claim, OnClaims, Route, on_claims};
 use crate::domain::closing::ClosingReason;
 use crate::domain::evidence::{Grade, Rule, Standing, assess};
@@ -34,9 +36,10 @@ impl Taking<'_> {
         &self,
         tx: &mut Tx,
         items: Vec<Item>,
+        tally: &mut Tally,
         intake: &mut Intake,
     ) -> anyhow::Result<()> {
-        let (mut rows, mut rejects) = (Vec::new(), Vec::new());
+        let (mut rows, mut rejects, mut attempts) = (Vec::new(), Vec::new(), Vec::new());
         for item in items {
             match item {
                 Item::Row(row) if row.has_zero() => rejects.push(Reject {
@@ -44,6 +47,7 @@ impl Taking<'_> {
                     reason: RejectReason::Malformed,
                 }),
                 Item::Row(row) => rows.push(row),
+                Item::Attempt(attempt) => attempts.push(attempt),
                 Item::Reject(reject) => rejects.push(reject),
                 Item::Skipped(skip) => *intake.skipped.entry(skip.reason.word()).or_default() += 1,
             }
@@ -51,12 +55,14 @@ impl Taking<'_> {
         let lookups: BTreeSet<_> = rows
             .iter()
             .flat_map(|row| &row.keys)
+            .chain(attempts.iter().flat_map(|attempt| &attempt.keys))
             .flat_map(|key| key.lookups(&self.names, self.bare_sam))
             .collect();
         let mut known = tx
             .known(&self.names.realm, &lookups.into_iter().collect::<Vec<_>>())
             .await?;
         let bound = self.bound(tx, &rows, &mut known).await?;
+        self.count(attempts, &known, tally, &mut rejects)?;
         let drafts = self.drafts(&rows, &known, &bound, &mut rejects, intake);
         let stored = tx.add_findings(self.audit, &drafts, self.now).await?;
         for (draft, stored) in drafts.iter().zip(&stored) {
@@ -206,6 +212,7 @@ impl Taking<'_> {
         intake: &mut Intake,
     ) -> anyhow::Result<()> {
         let mut claims: HashMap<AccountId, Vec<(FindingId, Claim)>> = HashMap::new();
+        let lockouts = lockouts(drafts, stored);
         for (draft, stored) in drafts.iter().zip(stored) {
             match (draft.account, claim_of(draft, self.as_of)) {
                 // A known finding moves a case only if a later sighting raised it.
@@ -219,6 +226,7 @@ impl Taking<'_> {
         }
         let accounts: Vec<AccountId> = claims.keys().copied().collect();
         let deciding = tx.deciding(&accounts).await?;
+        spare_old_telephones(&mut claims, &lockouts, &deciding, intake);
         let mut moves = Moves::default();
         let mut ordered: Vec<_> = claims.into_iter().collect();
         ordered.sort_by_key(|(account, _)| *account);
@@ -384,7 +392,7 @@ fn by_word(keys: &[Key], bound: &HashMap<(KeyKind, String), AccountId>) -> Optio
 }
 
 /// The key that a finding is known by when nobody matches: the most certain that the row gives.
-fn named_by(row: &AuditRow) -> Option<&Key> {
+pub(super) fn named_by(row: &AuditRow) -> Option<&Key> {
     row.keys.iter().min_by_key(|key| key.kind)
 }
 
