@@ -20,6 +20,7 @@ pub mod relay;
 pub mod samba;
 pub mod sink;
 pub mod slapd;
+pub mod tunnel;
 pub mod strict;
 pub mod webhook;
 
