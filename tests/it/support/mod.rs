@@ -5,7 +5,6 @@
 pub mod bell;
 pub mod catcher;
 pub mod child;
-pub mod dc;
 pub mod discord;
 pub mod disk;
 pub mod dovecot;
@@ -20,8 +19,8 @@ pub mod relay;
 pub mod samba;
 pub mod sink;
 pub mod slapd;
-pub mod tunnel;
 pub mod strict;
+pub mod tunnel;
 pub mod webhook;
 
 use std::net::{TcpListener, TcpStream};
