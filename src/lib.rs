@@ -12,7 +12,7 @@
 //! steps · desk                                                      load → decide → save
 //! app · config · logging                                            wiring
 //! audit · directory · messages · channels · store · report          the edges; they do not know each other
-//! domain · clock                                                    import nothing of ours
+//! domain · clock · token                                            import nothing of ours
 //! ```
 //!
 //! # One audit, walked
@@ -63,3 +63,4 @@ pub mod schedule;
 pub mod serve;
 pub mod steps;
 pub mod store;
+pub mod token;

@@ -2,6 +2,7 @@
 //!
 //! Each says what came of it in the words of [`crate::domain::hand_over`]; nothing here knows whether it is asked again.
 
+mod check;
 mod directory;
 mod file;
 mod webhook;

@@ -18,10 +18,10 @@ use secrecy::SecretString;
 pub use self::connection::Connection;
 use self::conversation::{Conversation, Ended};
 use self::sign_in::{Identity, Kind};
-pub use self::token::TokenSource;
 use self::token::Tokens;
 use super::Sent;
 use crate::domain::delivery::{Cause, RelayTexts};
+pub use crate::token::TokenSource;
 
 /// How a relay is reached and what it is asked for.
 #[derive(Debug, Clone)]

@@ -149,6 +149,9 @@ async fn outside(app: &App, checks: &mut Checks) {
     for (what, result) in steps::ldap::check(app).await {
         checks.add(&what, result);
     }
+    if let Some(hand_overs) = &app.hand_overs {
+        checks.add("hand-over", hand_overs.check().await);
+    }
     if app.inbox.is_some() {
         let read = steps::inbox::check(app).await;
         checks.add(

@@ -69,7 +69,10 @@ pub use self::managers::TellManagers;
 pub use self::organisation::{Campaign, Operator, Organisation, Role, Texts};
 pub use self::rates::{HelpDesk, RelayRates};
 pub use self::records::{LEVEL_VARIABLE, Log, LogFormat, Report, Retention};
-pub use self::services::{Client, Google, Graph, Keycloak, Okta, Web};
+pub use self::services::{
+    Access, Certificate, Client, ClientProof, Google, Graph, Keycloak, Okta, ServiceAccount,
+    Signing, Web,
+};
 pub use self::sign_in::{Bearer, Proof, SignIn, TokenSource};
 pub use self::sources::{AuditSource, SourceKind};
 pub use self::timetable::{Calendar, CronLine, LadderOverride, Ladders, Schedule};

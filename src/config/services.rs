@@ -1,6 +1,8 @@
 //! Identity services that tell over HTTPS when passwords were changed: the kinds graph, okta, keycloak and google of
 //! `[[evidence]]`.
 
+mod access;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -9,12 +11,11 @@ use reqwest::Url;
 use secrecy::SecretString;
 use serde::Serialize;
 
+pub use self::access::{Access, Certificate, Client, ClientProof, ServiceAccount, Signing};
 use super::evidence::synchronised;
 use super::hashed;
-use super::secret::{SecretKeys, TOKEN, secret};
 use super::section::{Parsed, Read, Section, Value};
-use super::values::{DAY, address, delta, duration, is_loopback, line, path, yes_or_no};
-use crate::domain::EmailAddress;
+use super::values::{DAY, delta, duration, is_loopback, line, path, yes_or_no};
 use crate::domain::evidence::Synchronised;
 
 /// What all of them have.
@@ -22,6 +23,11 @@ use crate::domain::evidence::Synchronised;
 pub struct Web {
     /// Where it is asked; without a path after it.
     pub url: String,
+    /// Through which it is asked.
+    pub proxy: Option<String>,
+    /// Certificates to trust beside the system's, in PEM.
+    #[serde(serialize_with = "hashed::some_path")]
+    pub ca_file: Option<PathBuf>,
     /// How long one answer may take.
     #[serde(serialize_with = "hashed::span")]
     pub timeout: Duration,
@@ -38,16 +44,6 @@ pub struct Web {
     pub log: bool,
 }
 
-/// An application that signs in with a secret of its own.
-#[derive(Debug, Clone, Serialize)]
-pub struct Client {
-    /// As the service knows it.
-    pub id: String,
-    /// What proves it.
-    #[serde(skip)]
-    pub secret: SecretString,
-}
-
 /// Entra ID through Microsoft Graph.
 #[derive(Debug, Clone, Serialize)]
 pub struct Graph {
@@ -58,7 +54,7 @@ pub struct Graph {
     /// The tenant's id or domain.
     pub tenant: String,
     /// The registered application.
-    pub client: Client,
+    pub access: Access<Client>,
     /// What is believed of users whose password another directory keeps.
     pub synchronised: Synchronised,
     /// Whether only changes are asked for between two sweeps.
@@ -71,8 +67,8 @@ pub struct Okta {
     /// Where it is.
     pub web: Web,
     /// The API token.
-    #[serde(skip)]
-    pub token: SecretString,
+    #[serde(serialize_with = "access::secret_is_skipped")]
+    pub access: Access<SecretString>,
 }
 
 /// A realm of a Keycloak server.
@@ -83,7 +79,7 @@ pub struct Keycloak {
     /// Its name for the realm.
     pub keycloak_realm: String,
     /// A client with a service account.
-    pub client: Client,
+    pub access: Access<Client>,
 }
 
 /// A Google Workspace.
@@ -93,21 +89,9 @@ pub struct Google {
     pub web: Web,
     /// Whose users.
     pub customer: String,
-    /// The service account's key, as it was downloaded. Read when it is needed.
-    #[serde(serialize_with = "hashed::path")]
-    pub key_file: PathBuf,
-    /// The administrator on whose behalf it reads.
-    #[serde(serialize_with = "hashed::address")]
-    pub subject: EmailAddress,
-    /// Where tokens are given out, in place of what the key says.
-    pub login_url: Option<String>,
+    /// The service account.
+    pub access: Access<ServiceAccount>,
 }
-
-const CLIENT: SecretKeys = SecretKeys {
-    inline: "client_secret",
-    env: "client_secret_env",
-    file: "client_secret_file",
-};
 
 pub(super) fn graph(own: &Section<'_>) -> Read<Graph> {
     let web = web(own, Some("https://graph.microsoft.com"), true, 1);
@@ -117,14 +101,14 @@ pub(super) fn graph(own: &Section<'_>) -> Read<Graph> {
         "https://login.microsoftonline.com".to_owned(),
     );
     let tenant = own.required("tenant", segment, "\"parl.onmicrosoft.example\"");
-    let client = client(own);
+    let access = access::client_or_certificate(own);
     let synchronised = synchronised(own);
     let delta = own.or("delta", yes_or_no, true);
     Ok(Graph {
         web: web?,
         login_url: login_url?,
         tenant: tenant?,
-        client: client?,
+        access: access?,
         synchronised: synchronised?,
         delta: delta?,
     })
@@ -132,48 +116,32 @@ pub(super) fn graph(own: &Section<'_>) -> Read<Graph> {
 
 pub(super) fn okta(own: &Section<'_>) -> Read<Okta> {
     let web = web(own, None, true, 1);
-    let token = secret(own, &TOKEN)
-        .and_then(|token| token.ok_or_else(|| own.missing("token_env", "\"BELL_OKTA_TOKEN\"")));
+    let access = access::token(own);
     Ok(Okta {
         web: web?,
-        token: token?,
+        access: access?,
     })
 }
 
 pub(super) fn keycloak(own: &Section<'_>) -> Read<Keycloak> {
     let web = web(own, None, false, 5);
     let keycloak_realm = own.required("keycloak_realm", segment, "\"parl\"");
-    let client = client(own);
+    let access = access::client(own);
     Ok(Keycloak {
         web: web?,
         keycloak_realm: keycloak_realm?,
-        client: client?,
+        access: access?,
     })
 }
 
 pub(super) fn google(own: &Section<'_>) -> Read<Google> {
     let web = web(own, Some("https://admin.googleapis.com"), false, 5);
     let customer = own.or("customer", segment, "my_customer".to_owned());
-    let key_file = own.required("key_file", path, "\"service-account.json\"");
-    let subject = own.required("subject", address, "\"admin@parl.example\"");
-    let login_url = own.optional("login_url", endpoint);
+    let access = access::service_account(own);
     Ok(Google {
         web: web?,
         customer: customer?,
-        key_file: key_file?,
-        subject: subject?,
-        login_url: login_url?,
-    })
-}
-
-fn client(own: &Section<'_>) -> Read<Client> {
-    let id = own.required("client_id", line, "\"division-bell\"");
-    let secret = secret(own, &CLIENT).and_then(|secret| {
-        secret.ok_or_else(|| own.missing("client_secret_env", "\"BELL_CLIENT_SECRET\""))
-    });
-    Ok(Client {
-        id: id?,
-        secret: secret?,
+        access: access?,
     })
 }
 
@@ -203,8 +171,19 @@ fn web(own: &Section<'_>, default: Option<&str>, has_log: bool, minutes: i64) ->
         true => own.or("log", yes_or_no, false),
         false => Ok(false),
     };
+    let ca_file = own.optional("ca_file", path);
+    let url = url?;
+    let proxy = own.optional("proxy", proxy)?;
+    if proxy.is_some() && url.starts_with("http:") {
+        return Err(own.wrong(
+            "proxy",
+            "it would read what is said over http://; use https:// in url, or leave the proxy out",
+        ));
+    }
     Ok(Web {
-        url: url?,
+        url,
+        proxy,
+        ca_file: ca_file?,
         timeout: timeout?,
         patience: patience?,
         every: every?,
@@ -220,6 +199,27 @@ fn segment(value: &Value<'_>) -> Parsed<String> {
     match text.chars().all(fits) && !text.starts_with('.') {
         true => Ok(text),
         false => Err("it is no name; use letters, digits, points, dashes and underscores".into()),
+    }
+}
+
+/// Who passes on what is said. It sees no secret of ours, and none of it is written here.
+fn proxy(value: &Value<'_>) -> Parsed<String> {
+    let text = line(value)?;
+    let url = Url::parse(&text).ok();
+    let fits = |url: &Url| {
+        ["http", "https"].contains(&url.scheme())
+            && url.host_str().is_some_and(|host| !host.is_empty())
+            && url.username().is_empty()
+            && url.password().is_none()
+            && matches!(url.path(), "" | "/")
+            && url.query().is_none()
+    };
+    match url.as_ref().is_some_and(fits) {
+        true => Ok(text.trim_end_matches('/').to_owned()),
+        false => Err(
+            "this is no proxy's address; write \"http://proxy.parl.example:3128\", without a name or password"
+                .into(),
+        ),
     }
 }
 

@@ -100,15 +100,7 @@ pub(super) fn keys(own: &Section<'_>) -> Keys {
         "a token does not belong in this file; remove it, and name its place with token_file or token_command",
     );
     let token_file = own.optional("token_file", path);
-    let token_command = own
-        .list("token_command", word)
-        .and_then(|words| match words {
-            Some(words) if words.first().is_none_or(String::is_empty) => Err(own.wrong(
-                "token_command",
-                "it names no program; write for instance [\"/usr/local/bin/relay-token\"]",
-            )),
-            words => Ok(words),
-        });
+    let token_command = command(own);
     Keys {
         user,
         auth,
@@ -120,6 +112,17 @@ pub(super) fn keys(own: &Section<'_>) -> Keys {
             duration(Duration::ZERO, DAY),
             Duration::from_secs(300),
         ),
+    }
+}
+
+/// The key `token_command`: a program and its arguments.
+pub(super) fn command(own: &Section<'_>) -> Read<Option<Vec<String>>> {
+    match own.list("token_command", word)? {
+        Some(words) if words.first().is_none_or(String::is_empty) => Err(own.wrong(
+            "token_command",
+            "it names no program; write for instance [\"/usr/local/bin/relay-token\"]",
+        )),
+        words => Ok(words),
     }
 }
 

@@ -74,6 +74,8 @@ columns! {
     owner_mail
     /// Their manager.
     manager_mail
+    /// Who reads their mailbox for them.
+    delegate_mail
     /// Language tag.
     language
     /// IANA zone.
@@ -230,6 +232,7 @@ fn entry(
         second_mail: address(cells.get(places.second_mail)),
         owner_mail: address(cells.get(places.owner_mail)),
         manager_mail: address(cells.get(places.manager_mail)),
+        delegate_mail: address(cells.get(places.delegate_mail)),
         mobile: mobile(cells.get(places.mobile)).unwrap_or_else(|reason| {
             flaws.push(reason);
             None

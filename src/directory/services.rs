@@ -4,6 +4,7 @@
 //! failure are facts, and the next reading begins where this one did. Nothing is followed to another origin, no page is
 //! larger than [`LARGEST`], and whoever is asked to wait waits, up to a limit.
 
+mod assertion;
 mod google;
 mod graph;
 mod http;
@@ -12,14 +13,16 @@ mod okta;
 mod pages;
 mod sign_in;
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use secrecy::SecretString;
 
 use super::DirectoryError;
 use crate::clock::Clock;
+use crate::token::{NoToken, TokenSource};
 
-pub use google::Google;
+pub use google::{Google, ServiceAccount};
 pub use graph::Graph;
 pub use keycloak::Keycloak;
 pub use okta::Okta;
@@ -37,15 +40,57 @@ pub struct Manners {
     pub patience: Duration,
     /// When a service says until when to wait.
     pub clock: Clock,
+    /// Through which everything is asked, if not directly. It sees to whom we speak, and not what we say.
+    pub proxy: Option<String>,
+    /// Certificates to trust beside the system's, in PEM.
+    pub ca: Option<Vec<u8>>,
 }
 
-/// An application that signs in with a secret of its own.
+/// How a reader gets in.
+#[derive(Clone, Debug)]
+pub enum Access<T> {
+    /// It asks for a token, or has one.
+    Own(T),
+    /// A program of the operator's prints one.
+    Printed(TokenSource),
+}
+
+/// An application that signs in by itself.
 #[derive(Clone, Debug)]
 pub struct Client {
     /// As the service knows it.
     pub id: String,
     /// What proves it.
-    pub secret: SecretString,
+    pub proof: Proof,
+}
+
+/// What proves an application.
+#[derive(Clone, Debug)]
+pub enum Proof {
+    /// A secret of its own.
+    Secret(SecretString),
+    /// A statement that is signed with the key of a certificate that the service knows.
+    Certificate(Certificate),
+}
+
+/// A certificate and its key, read anew for each token, as they are renewed.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Certificate {
+    /// In PEM.
+    pub file: PathBuf,
+    /// Its private key, in PEM; may be the same file.
+    pub key_file: PathBuf,
+    /// How a statement is signed.
+    pub signing: Signing,
+}
+
+/// RFC 7518 sections 3.3 and 3.5.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Signing {
+    /// RSA with PSS padding.
+    Ps256,
+    /// RSA with the older padding.
+    Rs256,
 }
 
 /// Why a service could not be read to its end. Never holds an address, a name or a token.
@@ -61,8 +106,16 @@ pub enum ServiceError {
     #[error("the service cannot be reached; check url and the network")]
     Unreachable,
     /// A connection that is not the service's.
-    #[error("the service's certificate is not trusted; check url, and the system's certificates")]
+    #[error(
+        "the service's certificate is not trusted; check url, ca_file and the system's certificates"
+    )]
     Tls,
+    /// The certificates of the config are none.
+    #[error("ca_file holds no certificate in PEM")]
+    Ca,
+    /// The proxy in the config.
+    #[error("the address of the proxy cannot be used; check proxy")]
+    Proxy,
     /// An answer that did not come, or broke off.
     #[error("the service does not answer in time; it is asked again the next time")]
     Silent,
@@ -75,7 +128,9 @@ pub enum ServiceError {
         status: u16,
     },
     /// The token cannot be had.
-    #[error("signing in is refused (status {status}{said}); check the client's id and its secret")]
+    #[error(
+        "signing in is refused (status {status}{said}); check the client's id and its secret or certificate"
+    )]
     SignIn {
         /// The HTTP status.
         status: u16,
@@ -122,6 +177,20 @@ pub enum ServiceError {
     /// The service account's key, as a file.
     #[error("key_file cannot be read ({0}); check its name and its owner")]
     KeyFile(std::io::ErrorKind),
+    /// The certificate that we sign in with, or its key, as a file.
+    #[error("{key} cannot be read ({kind}); check its name and its owner")]
+    CertificateFile {
+        /// Which key of the config names it.
+        key: &'static str,
+        /// Why.
+        kind: std::io::ErrorKind,
+    },
+    /// The certificate that we sign in with.
+    #[error("{0}")]
+    Certificate(&'static str),
+    /// No token from the operator's program.
+    #[error("{0}")]
+    Printed(#[from] NoToken),
     /// A token that is none.
     #[error("what the service gives in place of a token is none")]
     NoToken,

@@ -92,6 +92,8 @@ pub struct DirectoryEntry {
     pub owner_mail: Option<EmailAddress>,
     /// Their manager.
     pub manager_mail: Option<EmailAddress>,
+    /// Who reads their mailbox for them.
+    pub delegate_mail: Option<EmailAddress>,
     /// BCP 47 tag of the language they are written to in, if the directory says.
     pub language: Option<String>,
     /// IANA zone of their place of work, if the directory says.

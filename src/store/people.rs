@@ -201,6 +201,7 @@ struct EntrySet<'a> {
     building: Option<&'a str>,
     owner_mail: Option<String>,
     manager_mail: Option<String>,
+    delegate_mail: Option<String>,
     mail: Option<&'a str>,
     mail_folded: Option<String>,
 }
@@ -225,10 +226,17 @@ impl<'a> EntrySet<'a> {
             building: entry.building.as_deref(),
             owner_mail: folded(&entry.owner_mail),
             manager_mail: folded(&entry.manager_mail),
+            delegate_mail: folded(&entry.delegate_mail).filter(|named| !is_own(entry, named)),
             mail: entry.mail.as_ref().map(EmailAddress::expose),
             mail_folded: folded(&entry.mail),
         }
     }
+}
+
+/// Whether an address, folded, is one of the entry's own mailbox: nobody is their own delegate.
+fn is_own(entry: &DirectoryEntry, folded: &str) -> bool {
+    let own = entry.mail.iter().chain(&entry.aliases);
+    own.map(EmailAddress::folded).any(|own| own == folded)
 }
 
 /// What changes when anything in a directory's line does.
@@ -264,6 +272,9 @@ fn digest(entry: &DirectoryEntry) -> String {
         text(&entry.building),
     ];
     parts.extend(entry.aliases.iter().map(|alias| alias.expose().to_owned()));
+    // Most have none, and came without before there was such a column.
+    let delegate = entry.delegate_mail.as_ref();
+    parts.extend(delegate.map(|delegate| format!("delegate {}", delegate.expose())));
     BASE64URL_NOPAD.encode(&Sha256::digest(parts.join("\0")))
 }
 
@@ -404,12 +415,13 @@ impl Tx {
         let sets: Vec<&EntrySet> = fresh.iter().map(|(set, _)| set).collect();
         on_set!(
             self, &sets,
-            [key text, name text, department text, kind text, language text, time_zone text, second text, mobile text, room text, building text, manager_mail text],
-            "INSERT INTO persons (key, display_name, department, language, time_zone, second_address, mobile, room, building, manager_mail, joined_at)
-             SELECT key, name, department, language, time_zone, second, mobile, room, building, manager_mail, $2 FROM d WHERE kind = 'person'
+            [key text, name text, department text, kind text, language text, time_zone text, second text, mobile text, room text, building text, manager_mail text, delegate_mail text],
+            "INSERT INTO persons (key, display_name, department, language, time_zone, second_address, mobile, room, building, manager_mail, delegate_mail, joined_at)
+             SELECT key, name, department, language, time_zone, second, mobile, room, building, manager_mail, delegate_mail, $2 FROM d WHERE kind = 'person'
              ON CONFLICT (key) DO UPDATE SET display_name = excluded.display_name, department = excluded.department, language = excluded.language,
                  time_zone = excluded.time_zone, second_address = excluded.second_address, mobile = excluded.mobile, room = excluded.room,
-                 building = excluded.building, manager_mail = excluded.manager_mail, left_at = NULL",
+                 building = excluded.building, manager_mail = excluded.manager_mail,
+                 delegate_mail = excluded.delegate_mail, left_at = NULL",
             sqlx::query, |query, db| query.bind(now.micros()).execute(db).await.map(|_| ())
         )?;
         let rows: Vec<(String, i64)> = on_set!(
@@ -515,7 +527,7 @@ impl Tx {
         Ok(())
     }
 
-    /// After the last batch: finds owners and managers by their addresses, and marks who is missing from a complete
+    /// After the last batch: finds owners, managers and delegates by their addresses, and marks who is missing from a complete
     /// listing as having left.
     pub async fn end_sync(
         &mut self,
@@ -534,6 +546,7 @@ impl Tx {
             ).bind(now.micros()).execute(db).await.map(|_| ()))?;
         }
         self.find_owners(realm).await?;
+        self.find_delegates(now).await?;
         Ok(gone
             .into_iter()
             .map(|(id, name, department)| DirectoryChange {

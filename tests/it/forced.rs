@@ -11,14 +11,14 @@ use division_bell::domain::{CaseId, Moment};
 use division_bell::steps::hand_over::{HandedOver, hand_over, rehearse};
 use division_bell::store::HandOver;
 
-use crate::support::dc::{BASE, Dc, FORCE, FORCE_PASSWORD};
 use crate::support::flow::{ALWAYS, Bell, Setup, five};
+use crate::support::samba::{BASE, FORCE, FORCE_PASSWORD, Samba};
 
-fn config(dc: &Dc, scheme: &str, password: &str) -> String {
+fn config(dc: &Samba, url: String, password: &str) -> String {
     format!(
         "[hand_over]\nkind = \"ldap\"\nserver = \"{}\"\nbind_dn = \"{FORCE}\"\npassword_file = \"{}\"\nbase_dn = \"{BASE}\"\nca_file = \"{}\"\ntimeout = \"5 s\"\n{ALWAYS}",
-        dc.url(scheme),
-        dc.secret(password).display(),
+        url,
+        dc.holding("secret", password).display(),
         dc.ca_file().display()
     )
 }
@@ -73,10 +73,10 @@ fn of(state: &str, outcome: &str) -> (String, String) {
 
 #[tokio::test]
 async fn people_are_forced_after_a_look_and_nobody_else_is_touched() {
-    let dc = Dc::start();
+    let dc = Samba::start();
     let before = dc.attribute("abaraa", "pwdLastSet");
     assert_ne!(before, "0");
-    let bell = at_the_end(config(&dc, "ldaps", FORCE_PASSWORD)).await;
+    let bell = at_the_end(config(&dc, dc.url(), FORCE_PASSWORD)).await;
     let waiting = pass(&bell).await;
     assert_eq!((waiting.done, waiting.unrehearsed), (0, 5), "{waiting}");
     assert_eq!(dc.attribute("abaraa", "pwdLastSet"), before);
@@ -128,8 +128,8 @@ async fn people_are_forced_after_a_look_and_nobody_else_is_touched() {
 
 #[tokio::test]
 async fn another_set_than_the_one_that_was_looked_at_is_not_written() {
-    let dc = Dc::start();
-    let bell = at_the_end(config(&dc, "ldap", FORCE_PASSWORD)).await;
+    let dc = Samba::start();
+    let bell = at_the_end(config(&dc, dc.starttls_url(), FORCE_PASSWORD)).await;
     rehearse(&bell.app, "ann").await.unwrap();
     let bea = bell.case_of("brightb").await;
     let mut tx = bell.app.store.begin().await.unwrap();
@@ -145,8 +145,8 @@ async fn another_set_than_the_one_that_was_looked_at_is_not_written() {
 
 #[tokio::test]
 async fn whoever_changes_the_password_after_a_crash_is_not_asked_for_another() {
-    let dc = Dc::start();
-    let bell = at_the_end(config(&dc, "ldaps", FORCE_PASSWORD)).await;
+    let dc = Samba::start();
+    let bell = at_the_end(config(&dc, dc.url(), FORCE_PASSWORD)).await;
     rehearse(&bell.app, "ann").await.unwrap();
     // A worker was at it when it died; and then the person changed it.
     let now = bell.now();
@@ -178,11 +178,11 @@ async fn whoever_changes_the_password_after_a_crash_is_not_asked_for_another() {
 
 #[tokio::test]
 async fn a_directory_that_is_away_or_refuses_us_is_tried_again() {
-    let dc = Dc::start();
-    let mut bell = at_the_end(config(&dc, "ldaps", FORCE_PASSWORD)).await;
+    let dc = Samba::start();
+    let mut bell = at_the_end(config(&dc, dc.url(), FORCE_PASSWORD)).await;
     rehearse(&bell.app, "ann").await.unwrap();
     let good = bell.text.clone();
-    let wrong = dc.secret("Passw0rd.Wrong");
+    let wrong = dc.holding("secret", "Passw0rd.Wrong");
     bell.restart_with(good.clone()).await;
     let handed = pass(&bell).await;
     assert_eq!((handed.done, handed.again), (0, 4), "{handed}");
@@ -196,10 +196,54 @@ async fn a_directory_that_is_away_or_refuses_us_is_tried_again() {
 }
 
 #[tokio::test]
+async fn a_check_tells_whether_the_account_could_write_and_writes_nothing() {
+    let dc = Samba::start();
+    let before = dc.attribute("abaraa", "pwdLastSet");
+    let check = async |bind_dn: &str, password: &str, base: &str| {
+        let settings = DirectorySettings {
+            url: dc.url(),
+            bind_dn: bind_dn.to_owned(),
+            password: password.into(),
+            base_dn: base.to_owned(),
+            ca_file: Some(dc.ca_file()),
+            timeout: std::time::Duration::from_secs(5),
+        };
+        let way = HandOvers::Ldap(DirectoryWriter::new(settings).unwrap());
+        way.check().await
+    };
+    let fine = check(FORCE, FORCE_PASSWORD, BASE).await.unwrap();
+    // Its right is for everybody below CN=Users who is no administrator's business.
+    assert!(
+        fine.contains("lets us in; pwdLastSet may be written for "),
+        "{fine}"
+    );
+    assert!(!fine.contains("written for 0 of"), "{fine}");
+    // Everybody may see, and write nothing of others.
+    let told = check("brightb@parl.example", "Passw0rd.Old", BASE).await;
+    assert!(
+        told.as_ref()
+            .is_err_and(|told| told.contains("give the account the right to write it")),
+        "{told:?}"
+    );
+    let told = check(FORCE, "s3ntinel", BASE).await.unwrap_err();
+    assert!(told.contains("look at bind_dn, at its password"), "{told}");
+    let told = check(FORCE, FORCE_PASSWORD, &format!("OU=None,{BASE}")).await;
+    assert!(
+        told.as_ref()
+            .is_err_and(|told| told.contains("look at base_dn")),
+        "{told:?}"
+    );
+    assert_eq!(dc.attribute("abaraa", "pwdLastSet"), before);
+    dc.stop();
+    let told = check(FORCE, FORCE_PASSWORD, BASE).await.unwrap_err();
+    assert!(told.contains("look at server and ca_file"), "{told}");
+}
+
+#[tokio::test]
 async fn an_account_is_found_by_the_directorys_own_number() {
-    let dc = Dc::start();
+    let dc = Samba::start();
     let settings = DirectorySettings {
-        url: dc.url("ldaps"),
+        url: dc.url(),
         bind_dn: FORCE.to_owned(),
         password: FORCE_PASSWORD.into(),
         base_dn: BASE.to_owned(),

@@ -347,3 +347,52 @@ async fn a_look_says_what_would_be_asked_and_asks_nothing() {
     assert_eq!(hook.seen().len(), 0);
     assert!(all(&bell).await.is_empty());
 }
+
+#[tokio::test]
+async fn a_check_reaches_the_webhook_and_asks_for_nothing() {
+    use division_bell::channels::HandOvers;
+    use division_bell::channels::hand_over::{HandOverFile, Webhook as Way};
+    use division_bell::clock::Clock;
+
+    let webhook = Webhook::start(&[]).await;
+    let check = async |url: &str| {
+        let secret = SECRET.into();
+        let patience = std::time::Duration::from_secs(2);
+        let way = Way::new(url, &secret, Clock::System, patience).unwrap();
+        HandOvers::Webhook(way).check().await
+    };
+    let fine = check(&webhook.url).await.unwrap();
+    assert!(fine.contains("the webhook answers (status 405)"), "{fine}");
+    let elsewhere = webhook.url.replace("/hand-over", "/nowhere");
+    let told = check(&elsewhere).await.unwrap_err();
+    assert!(
+        told.contains("nothing is at the webhook's address (status 404)"),
+        "{told}"
+    );
+    assert_eq!((webhook.seen().len(), webhook.done()), (0, 0));
+    let [port] = crate::support::free_ports::<1>();
+    let told = check(&format!("http://127.0.0.1:{port}/")).await;
+    assert!(
+        told.as_ref()
+            .is_err_and(|told| told.contains("cannot be reached")),
+        "{told:?}"
+    );
+
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("hand-over.csv");
+    let check =
+        async |path: &std::path::Path| HandOvers::File(HandOverFile::new(path)).check().await;
+    assert!(
+        check(&file)
+            .await
+            .unwrap()
+            .contains("is made with the first")
+    );
+    assert!(!file.exists(), "a check writes nothing");
+    let told = check(&folder.path().join("none/hand-over.csv")).await;
+    assert!(
+        told.as_ref()
+            .is_err_and(|told| told.contains("its folder is not there")),
+        "{told:?}"
+    );
+}

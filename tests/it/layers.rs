@@ -24,7 +24,7 @@ const LAYERS: &[Layer] = &[
         "report",
     ]),
     // What all others speak of.
-    Layer::meeting(&["domain", "clock"]),
+    Layer::meeting(&["domain", "clock", "token"]),
 ];
 
 /// Who may import less than their height allows.
@@ -32,6 +32,7 @@ const ONLY: &[(&str, &[&str])] = &[
     ("config", &["domain"]),
     ("logging", &["config", "domain"]),
     ("clock", &["domain"]),
+    ("token", &[]),
     ("domain", &[]),
 ];
 

@@ -1,6 +1,8 @@
 //! Evidence from everything that is no LDAP server: services that page, throttle and fail, and files as directories write
 //! them. What counts is what becomes of people's cases.
 
+mod access;
+
 use std::time::Instant;
 
 use chrono::TimeDelta;

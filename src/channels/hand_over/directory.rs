@@ -100,7 +100,11 @@ impl DirectoryWriter {
         looks
     }
 
-    async fn connect(&self) -> Result<Ldap, &'static str> {
+    pub(super) const fn settings(&self) -> &DirectorySettings {
+        &self.settings
+    }
+
+    pub(super) async fn connect(&self) -> Result<Ldap, &'static str> {
         let settings = LdapConnSettings::new()
             .set_conn_timeout(self.settings.timeout)
             .set_connector(self.tls.clone())

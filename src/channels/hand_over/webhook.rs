@@ -27,8 +27,8 @@ const LONGEST_ANSWER: usize = 64 * 1024;
 
 /// Somebody else's service.
 pub struct Webhook {
-    client: Client,
-    url: Url,
+    pub(super) client: Client,
+    pub(super) url: Url,
     secret: SecretString,
     clock: Clock,
 }

@@ -25,6 +25,7 @@ pub(super) const FIELDS: &[&str] = &[
     "kind",
     "manager",
     "owner",
+    "delegate",
     "language",
     "time_zone",
 ];
@@ -108,6 +109,7 @@ impl PeopleReading {
         for entry in &page {
             let manager = self.address_of(entry, "manager").await?;
             let owner = self.address_of(entry, "owner").await?;
+            let delegate = self.address_of(entry, "delegate").await?;
             self.number += 1;
             let line = self.number;
             let mut flaws = Vec::new();
@@ -119,6 +121,7 @@ impl PeopleReading {
                 Ok(mut person) => {
                     person.manager_mail = manager;
                     person.owner_mail = owner;
+                    person.delegate_mail = delegate;
                     self.summary.rows += 1;
                     self.summary.flaws += flaws.len() as u64;
                     let flaws = flaws.into_iter().map(|reason| Reject { line, reason });
@@ -245,6 +248,7 @@ impl PeopleReading {
             enabled: !disabled,
             owner_mail: None,
             manager_mail: None,
+            delegate_mail: None,
             language,
             time_zone,
         })

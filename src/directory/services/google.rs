@@ -9,7 +9,7 @@ use reqwest::header::HeaderMap;
 use super::http::Http;
 use super::pages::{List, Paging, Position, Reader, below};
 use super::sign_in::SignIn;
-use super::{Manners, ServiceError};
+use super::{Access, Manners, ServiceError};
 use crate::directory::evidence::EvidenceOptions;
 use crate::domain::EmailAddress;
 use crate::domain::evidence::Form;
@@ -33,14 +33,21 @@ const REPORTS: [(&str, &str); 3] = [
 pub struct Google {
     /// Where its APIs are.
     pub url: String,
-    /// Where tokens are given out, in place of what the key says.
-    pub login_url: Option<String>,
     /// Whose users.
     pub customer: String,
-    /// The service account's key.
+    /// Who asks.
+    pub access: Access<ServiceAccount>,
+}
+
+/// An account of a program, with a key of its own.
+#[derive(Clone, Debug)]
+pub struct ServiceAccount {
+    /// The key, as it was downloaded.
     pub key_file: PathBuf,
     /// On whose behalf it reads.
     pub subject: EmailAddress,
+    /// Where tokens are given out, in place of what the key says.
+    pub login_url: Option<String>,
 }
 
 impl Google {
@@ -86,18 +93,27 @@ impl Google {
             link: None,
             since: Some(options.observed_at),
         };
-        let url = match self.login_url {
-            Some(url) => Some(Url::parse(&format!("{url}/token")).map_err(|_| ServiceError::Url)?),
-            None => None,
-        };
-        let sign_in = SignIn::ServiceAccount {
-            key_file: self.key_file,
-            subject: self.subject.expose().to_owned(),
-            scope: SCOPE.to_owned(),
-            url,
+        let sign_in = match self.access {
+            Access::Own(account) => account.sign_in()?,
+            Access::Printed(source) => SignIn::Printed(source),
         };
         let http = Http::new(manners, sign_in)?;
         let is_sweep = before.is_none();
         Ok(Reader::new(http, options, lists, is_sweep, Some(next)))
+    }
+}
+
+impl ServiceAccount {
+    fn sign_in(self) -> Result<SignIn, ServiceError> {
+        let url = match self.login_url {
+            Some(url) => Some(Url::parse(&format!("{url}/token")).map_err(|_| ServiceError::Url)?),
+            None => None,
+        };
+        Ok(SignIn::ServiceAccount {
+            key_file: self.key_file,
+            subject: self.subject.expose().to_owned(),
+            scope: SCOPE.to_owned(),
+            url,
+        })
     }
 }

@@ -7,7 +7,7 @@ use reqwest::header::{HeaderMap, HeaderValue};
 use super::http::Http;
 use super::pages::{List, Paging, Position, Reader, below, same_origin};
 use super::sign_in::SignIn;
-use super::{Client, Manners, ServiceError};
+use super::{Access, Client, Manners, ServiceError};
 use crate::directory::evidence::{EvidenceOptions, graph};
 use crate::domain::evidence::Form;
 
@@ -26,7 +26,7 @@ pub struct Graph {
     /// Which tenant.
     pub tenant: String,
     /// Who asks.
-    pub client: Client,
+    pub access: Access<Client>,
     /// Whether only changes are asked for where an earlier reading ended.
     pub delta: bool,
     /// Whether the audit log is read too.
@@ -81,10 +81,13 @@ impl Graph {
             &format!("/{}/oauth2/v2.0/token", self.tenant),
             &[],
         )?;
-        let sign_in = SignIn::Client {
-            url: token,
-            client: self.client,
-            scope,
+        let sign_in = match self.access {
+            Access::Own(client) => SignIn::Client {
+                url: token,
+                client,
+                scope,
+            },
+            Access::Printed(source) => SignIn::Printed(source),
         };
         let http = Http::new(manners, sign_in)?;
         Ok(Reader::new(

@@ -35,12 +35,20 @@ pub(super) struct Http {
 impl Http {
     pub fn new(manners: Manners, sign_in: SignIn) -> Result<Self, ServiceError> {
         let timeout = manners.timeout;
-        let client = reqwest::Client::builder()
+        let mut builder = reqwest::Client::builder();
+        for certificate in certificates(manners.ca.as_deref())? {
+            builder = builder.add_root_certificate(certificate);
+        }
+        // A proxy from the environment could be anybody's.
+        builder = builder.no_proxy();
+        if let Some(proxy) = &manners.proxy {
+            builder = builder.proxy(reqwest::Proxy::all(proxy).map_err(|_| ServiceError::Proxy)?);
+        }
+        let client = builder
             .use_native_tls()
             .timeout(timeout)
             .connect_timeout(timeout.min(Duration::from_secs(20)) / 2)
-            // A proxy from the environment would see the secret; a redirect could take it elsewhere.
-            .no_proxy()
+            // It could take the secret elsewhere.
             .redirect(reqwest::redirect::Policy::none())
             .user_agent(concat!("division-bell/", env!("CARGO_PKG_VERSION")))
             .build()
@@ -136,7 +144,7 @@ impl Http {
         }
         let now = self.manners.clock.now();
         let secret = match self.sign_in.question(now).await? {
-            None => self.sign_in.fixed()?,
+            None => self.sign_in.given().await?,
             Some((url, form)) => {
                 let answer = self.post(&url, form).await?;
                 SignIn::answer(&answer.body)?
@@ -180,6 +188,19 @@ impl Http {
         tokio::time::sleep(span).await;
         Ok(())
     }
+}
+
+fn certificates(ca: Option<&[u8]>) -> Result<Vec<reqwest::Certificate>, ServiceError> {
+    let Some(pem) = ca else { return Ok(Vec::new()) };
+    let all = native_tls::Certificate::stack_from_pem(pem).map_err(|_| ServiceError::Ca)?;
+    if all.is_empty() {
+        return Err(ServiceError::Ca);
+    }
+    let der = |one: &native_tls::Certificate| one.to_der().map_err(|_| ServiceError::Ca);
+    let all = all
+        .iter()
+        .map(|one| reqwest::Certificate::from_der(&der(one)?).map_err(|_| ServiceError::Ca));
+    all.collect()
 }
 
 /// Whether it may be better in a moment.

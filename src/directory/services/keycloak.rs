@@ -7,7 +7,7 @@ use reqwest::header::HeaderMap;
 use super::http::Http;
 use super::pages::{Credentials, List, Paging, Reader, below};
 use super::sign_in::SignIn;
-use super::{Client, Manners, ServiceError};
+use super::{Access, Client, Manners, ServiceError};
 use crate::directory::evidence::EvidenceOptions;
 use crate::domain::evidence::Form;
 
@@ -22,7 +22,7 @@ pub struct Keycloak {
     /// Its name for the realm.
     pub realm: String,
     /// Who asks.
-    pub client: Client,
+    pub access: Access<Client>,
 }
 
 impl Keycloak {
@@ -49,10 +49,13 @@ impl Keycloak {
             begins: None,
         });
         let token = format!("/realms/{}/protocol/openid-connect/token", self.realm);
-        let sign_in = SignIn::Client {
-            url: below(&self.url, &token, &[])?,
-            client: self.client,
-            scope: None,
+        let sign_in = match self.access {
+            Access::Own(client) => SignIn::Client {
+                url: below(&self.url, &token, &[])?,
+                client,
+                scope: None,
+            },
+            Access::Printed(source) => SignIn::Printed(source),
         };
         let credentials = Credentials {
             users: below(&self.url, &path, &[])?,

@@ -7,7 +7,7 @@ use secrecy::SecretString;
 use super::http::Http;
 use super::pages::{List, Paging, Position, Reader, below};
 use super::sign_in::SignIn;
-use super::{Manners, ServiceError};
+use super::{Access, Manners, ServiceError};
 use crate::directory::evidence::EvidenceOptions;
 use crate::domain::Moment;
 use crate::domain::evidence::Form;
@@ -26,8 +26,8 @@ const EVENTS: &str = r#"eventType eq "user.account.update_password" or eventType
 pub struct Okta {
     /// Where it is.
     pub url: String,
-    /// The API token.
-    pub token: SecretString,
+    /// The API token, or a program that prints an access token.
+    pub access: Access<SecretString>,
     /// Whether the log is read too.
     pub log: bool,
 }
@@ -75,9 +75,13 @@ impl Okta {
             link: None,
             since: Some(options.observed_at),
         };
-        let sign_in = SignIn::Fixed {
-            before: "SSWS ",
-            token: self.token,
+        let sign_in = match self.access {
+            Access::Own(token) => SignIn::Fixed {
+                before: "SSWS ",
+                token,
+            },
+            // What a program prints is no API token, which one would write down, but one of OAuth.
+            Access::Printed(source) => SignIn::Printed(source),
         };
         let http = Http::new(manners, sign_in)?;
         Ok(Reader::new(

@@ -1,7 +1,7 @@
-//! Sign-in: how a reader gets its token: one that was given out, a client's own secret, or a signed statement of a
-//! service account.
+//! Sign-in: how a reader gets its token: one that was given out or that a program prints, a client's own secret or
+//! certificate, or a signed statement of a service account.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use data_encoding::BASE64URL_NOPAD;
 use openssl::hash::MessageDigest;
@@ -13,8 +13,9 @@ use serde::Deserialize;
 use serde_json::json;
 use zeroize::Zeroizing;
 
-use super::{Client, ServiceError};
+use super::{Client, Proof, ServiceError, assertion};
 use crate::domain::Moment;
+use crate::token::TokenSource;
 
 /// A key file is a few kilobytes.
 const LARGEST: u64 = 64 * 1024;
@@ -30,7 +31,9 @@ pub(super) enum SignIn {
         /// The token.
         token: SecretString,
     },
-    /// By a client's own secret.
+    /// By an access token that a program prints.
+    Printed(TokenSource),
+    /// By a client's own secret, or its certificate.
     Client {
         /// Where tokens are given out.
         url: Url,
@@ -70,13 +73,15 @@ impl SignIn {
         !matches!(self, Self::Fixed { .. })
     }
 
-    /// The token that was given out for good.
-    pub fn fixed(&self) -> Result<SecretString, ServiceError> {
+    /// The token that was given out for good, or that a program prints.
+    pub async fn given(&self) -> Result<SecretString, ServiceError> {
+        let whole = |before: &str, token: &SecretString| {
+            let whole = Zeroizing::new(format!("{before}{}", token.expose_secret()));
+            SecretString::from(whole.as_str())
+        };
         match self {
-            Self::Fixed { before, token } => {
-                let whole = Zeroizing::new(format!("{before}{}", token.expose_secret()));
-                Ok(SecretString::from(whole.as_str()))
-            }
+            Self::Fixed { before, token } => Ok(whole(before, token)),
+            Self::Printed(source) => Ok(whole("Bearer ", &source.fetch().await?)),
             Self::Client { .. } | Self::ServiceAccount { .. } => Err(ServiceError::NoToken),
         }
     }
@@ -84,13 +89,25 @@ impl SignIn {
     /// Where to ask for a token, and the form to send; none if there is one already.
     pub async fn question(&self, now: Moment) -> Result<Option<(Url, String)>, ServiceError> {
         match self {
-            Self::Fixed { .. } => Ok(None),
+            Self::Fixed { .. } | Self::Printed(_) => Ok(None),
             Self::Client { url, client, scope } => {
                 let mut pairs = vec![
                     ("grant_type", "client_credentials"),
                     ("client_id", client.id.as_str()),
-                    ("client_secret", client.secret.expose_secret()),
                 ];
+                let statement = match &client.proof {
+                    Proof::Secret(secret) => {
+                        pairs.push(("client_secret", secret.expose_secret()));
+                        None
+                    }
+                    Proof::Certificate(own) => {
+                        Some(assertion::statement(own, &client.id, url, now).await?)
+                    }
+                };
+                if let Some(statement) = &statement {
+                    pairs.push(("client_assertion_type", assertion::TYPE));
+                    pairs.push(("client_assertion", statement));
+                }
                 pairs.extend(scope.as_ref().map(|scope| ("scope", scope.as_str())));
                 Ok(Some((url.clone(), form(&pairs)?)))
             }
@@ -149,15 +166,24 @@ fn form(pairs: &[(&str, &str)]) -> Result<String, ServiceError> {
 }
 
 async fn key(path: PathBuf) -> Result<Key, ServiceError> {
-    use tokio::io::AsyncReadExt as _;
-    let mut bytes = Zeroizing::new(Vec::with_capacity(LARGEST as usize + 64));
-    let read = async {
-        let file = tokio::fs::File::open(path).await?;
-        file.take(LARGEST + 1).read_to_end(&mut bytes).await
-    };
-    read.await
+    let bytes = contents(&path)
+        .await
         .map_err(|error| ServiceError::KeyFile(error.kind()))?;
     serde_json::from_slice(&bytes).map_err(|_| ServiceError::Key)
+}
+
+/// What a file of keys holds; a larger one is none.
+pub(super) async fn contents(path: &Path) -> std::io::Result<Zeroizing<Vec<u8>>> {
+    use tokio::io::AsyncReadExt as _;
+    let mut bytes = Zeroizing::new(Vec::with_capacity(LARGEST as usize + 64));
+    let file = tokio::fs::File::open(path).await?;
+    file.take(LARGEST + 1).read_to_end(&mut bytes).await?;
+    Ok(bytes)
+}
+
+/// A part of a signed statement (RFC 7515 section 7.1).
+pub(super) fn part(value: &serde_json::Value) -> String {
+    BASE64URL_NOPAD.encode(value.to_string().as_bytes())
 }
 
 /// RFC 7523: who asks, for whom, for what, until when; signed with RS256 by the system's OpenSSL.
@@ -173,7 +199,6 @@ fn statement(
         "iss": key.client_email, "sub": subject, "scope": scope, "aud": url.as_str(),
         "iat": issued, "exp": issued + LIFETIME,
     });
-    let part = |value: &serde_json::Value| BASE64URL_NOPAD.encode(value.to_string().as_bytes());
     let signed = format!(
         "{}.{}",
         part(&json!({ "alg": "RS256", "typ": "JWT" })),

@@ -1,5 +1,10 @@
 //! Service: evidence from an identity service that is asked page by page.
 
+mod access;
+
+use std::time::Duration;
+
+use anyhow::Context;
 use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
 
@@ -7,7 +12,7 @@ use super::source::{CursorOf, Opened};
 use crate::app::App;
 use crate::config::{EvidenceKind, EvidenceSource, Google, Graph, Keycloak, Okta, Web};
 use crate::directory::evidence::EvidenceOptions;
-use crate::directory::services::{self, Client, Manners, Reader};
+use crate::directory::services::{self, Manners, Reader};
 use crate::domain::Moment;
 use crate::domain::evidence::Synchronised;
 use crate::steps::reading::{Ended, Reading};
@@ -54,11 +59,7 @@ pub(super) async fn open(
     let settings = settings(&source.kind)?;
     let (cursor, position) =
         CursorOf::look_up(app, source, settings.clone(), web.sweep_every, now).await?;
-    let manners = Manners {
-        timeout: web.timeout,
-        patience: web.patience,
-        clock: app.clock.clone(),
-    };
+    let manners = manners(app, web, web.patience)?;
     let reader = reader(app, source, service, manners, position.as_deref(), now).await?;
     Ok(Opened {
         about: EvidenceRead {
@@ -117,15 +118,28 @@ pub(super) async fn check(
     service: Service<'_>,
 ) -> anyhow::Result<()> {
     let web = service.web();
-    let manners = Manners {
-        timeout: web.timeout,
-        // Whoever checks waits for the answer.
-        patience: web.timeout,
-        clock: app.clock.clone(),
-    };
+    // Whoever checks waits for the answer.
+    let manners = manners(app, web, web.timeout)?;
     let mut reader = reader(app, source, service, manners, None, app.clock.now()).await?;
     reader.next().await?;
     Ok(())
+}
+
+/// The certificates are read anew each time, as they are renewed.
+fn manners(app: &App, web: &Web, patience: Duration) -> anyhow::Result<Manners> {
+    let ca = match &web.ca_file {
+        Some(file) => {
+            Some(std::fs::read(file).with_context(|| format!("reading {}", file.display()))?)
+        }
+        None => None,
+    };
+    Ok(Manners {
+        timeout: web.timeout,
+        patience,
+        clock: app.clock.clone(),
+        proxy: web.proxy.clone(),
+        ca,
+    })
 }
 
 async fn reader(
@@ -141,23 +155,19 @@ async fn reader(
         ..EvidenceOptions::observed_at(now)
     };
     let plain = options(Synchronised::default());
-    let client = |client: &crate::config::Client| Client {
-        id: client.id.clone(),
-        secret: client.secret.clone(),
-    };
     let reader = match service {
         Service::Graph(own) => services::Graph {
             url: own.web.url.clone(),
             login_url: own.login_url.clone(),
             tenant: own.tenant.clone(),
-            client: client(&own.client),
+            access: access::of(&own.access, access::client),
             delta: own.delta,
             log: own.web.log,
         }
         .reader(manners, options(own.synchronised), position),
         Service::Okta(own) => services::Okta {
             url: own.web.url.clone(),
-            token: own.token.clone(),
+            access: access::of(&own.access, Clone::clone),
             log: own.web.log,
         }
         .reader(manners, plain, position),
@@ -168,16 +178,14 @@ async fn reader(
             services::Keycloak {
                 url: own.web.url.clone(),
                 realm: own.keycloak_realm.clone(),
-                client: client(&own.client),
+                access: access::of(&own.access, access::client),
             }
             .reader(manners, plain, wanted)
         }
         Service::Google(own) => services::Google {
             url: own.web.url.clone(),
-            login_url: own.login_url.clone(),
             customer: own.customer.clone(),
-            key_file: own.key_file.clone(),
-            subject: own.subject.clone(),
+            access: access::of(&own.access, access::account),
         }
         .reader(manners, plain, position),
     };

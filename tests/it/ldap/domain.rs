@@ -20,7 +20,7 @@ async fn bell(samba: &Samba) -> Bell {
         secret: &secret,
         base: BASE,
         // Small, so that there are several.
-        more: "page_size = 3",
+        more: "page_size = 3\n[ldap.columns]\ndelegate = \"assistant\"",
     }
     .bell()
     .await
@@ -40,6 +40,7 @@ async fn found(bell: &Bell, accounts: &[&str]) {
 async fn people_of_a_domain_are_listed_with_what_is_known_of_them() {
     let samba = Samba::start();
     samba.set("boris", "manager", &Samba::dn("ada"));
+    samba.set("boris", "assistant", &Samba::dn("clara"));
     samba.modify(&format!(
         "dn: {}\nchangetype: modify\nadd: proxyAddresses\nproxyAddresses: SMTP:boris@parl.example\nproxyAddresses: smtp:b.test@parl.example\nproxyAddresses: sip:boris@parl.example\n",
         Samba::dn("boris")
@@ -62,6 +63,7 @@ async fn people_of_a_domain_are_listed_with_what_is_known_of_them() {
     );
     assert_eq!(boris.room.as_ref().unwrap().expose(), "Room 2");
     assert!(boris.enabled && !facts[&clara].enabled);
+    assert!(boris.is_read_by_others && !facts[&ada].is_read_by_others);
     // A computer is nobody.
     assert_eq!(tx.person_by_login("desk1$").await.unwrap(), None);
     tx.commit().await.unwrap();
@@ -70,6 +72,8 @@ async fn people_of_a_domain_are_listed_with_what_is_known_of_them() {
         "SELECT COUNT(*) FROM persons p JOIN persons m ON m.id = p.manager_id WHERE p.display_name = 'boris Test' AND m.display_name = 'ada Test'",
     );
     assert_eq!(managed.await, 1);
+    let delegates = "SELECT COUNT(*) FROM delegates d JOIN persons g ON g.id = d.delegate_id WHERE g.display_name = 'clara Test'";
+    assert_eq!(crate::support::count(&bell.app.store, delegates).await, 1);
     // Administrator, Guest and krbtgt are nobody's own.
     let builtin = "SELECT COUNT(*) FROM accounts WHERE kind = 'builtin' AND holder_id IS NULL";
     assert_eq!(crate::support::count(&bell.app.store, builtin).await, 3);

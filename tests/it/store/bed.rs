@@ -67,6 +67,7 @@ pub fn entry(n: usize) -> DirectoryEntry {
         enabled: true,
         owner_mail: None,
         manager_mail: None,
+        delegate_mail: None,
         language: Some("en".to_owned()),
         time_zone: Some("Europe/London".to_owned()),
     }

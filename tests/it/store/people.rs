@@ -4,7 +4,7 @@ use division_bell::domain::PersonName;
 use division_bell::domain::identity::{Lookup, LookupKind, Realm};
 use division_bell::domain::person::{AccountKind, DirectoryEntry};
 use division_bell::domain::{AccountId, Mobile, PersonId, Room};
-use division_bell::store::{AccountFacts, DirectoryChange, PersonFacts, SyncCounts};
+use division_bell::store::{AccountFacts, DirectoryChange, PersonFacts, Store, SyncCounts};
 
 use super::bed::{at, entry, lookup, mail, realm};
 use super::{Bed, both};
@@ -42,6 +42,15 @@ async fn facts(bed: &Bed, account: AccountId) -> AccountFacts {
 async fn person(bed: &Bed, id: PersonId) -> PersonFacts {
     let all = bed.read().await.persons([id]).await.unwrap();
     all[&id].clone()
+}
+
+/// The one column of a query.
+async fn column(bed: &Bed, sql: &'static str) -> Vec<String> {
+    let rows = match &bed.store {
+        Store::Sqlite(pool) => sqlx::query_scalar(sql).fetch_all(pool).await,
+        Store::Postgres(pool) => sqlx::query_scalar(sql).fetch_all(pool).await,
+    };
+    rows.unwrap()
 }
 
 #[tokio::test]
@@ -532,6 +541,67 @@ async fn ten_thousand_people_are_one_batch() {
             .await
             .unwrap();
         assert_eq!(persons.len(), 10_000);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn whoever_reads_a_mailbox_by_the_directorys_word_does_so_until_it_says_otherwise_and_operators_know_better()
+ {
+    both(async |bed| {
+        let with = |number, delegate: Option<&str>| DirectoryEntry {
+            delegate_mail: delegate.map(mail),
+            ..entry(number)
+        };
+        let delegates = async || {
+            let sql = "SELECT p.display_name || ' by ' || COALESCE(g.display_name, 'nobody known') || ', noted by ' || d.noted_by
+                 FROM delegates d JOIN persons p ON p.id = d.person_id LEFT JOIN persons g ON g.id = d.delegate_id ORDER BY p.id";
+            column(&bed, sql).await
+        };
+        let acts = async || {
+            let sql = "SELECT act FROM ledger WHERE act LIKE 'person.delegate%' ORDER BY id";
+            column(&bed, sql).await
+        };
+        let all = [
+            with(1, Some("USER3@parl.example")),
+            with(2, Some("stranger@parl.example")),
+            // Nobody is their own.
+            with(3, Some("User3@parl.example")),
+            with(4, None),
+        ];
+        listed(&bed, &all, 0).await;
+        let first = [
+            "User Number 1 by User Number 3, noted by bell",
+            "User Number 2 by nobody known, noted by bell",
+        ];
+        assert_eq!(delegates().await, first);
+        assert_eq!(acts().await, ["person.delegated", "person.delegated"]);
+
+        // The same again is no news, and neither is what an operator decided.
+        let who = hits(&bed, LookupKind::ObjectId, "id-000002").await[0];
+        let second = facts(&bed, who).await.holder.unwrap();
+        let mut tx = bed.tx().await;
+        tx.set_delegate(second, None, "ann", at(1)).await.unwrap();
+        tx.commit().await.unwrap();
+        listed(&bed, &all, 2).await;
+        let decided = [first[0], "User Number 2 by nobody known, noted by ann"];
+        assert_eq!(delegates().await, decided);
+
+        let moved = [
+            with(1, Some("User4@parl.example")),
+            with(2, Some("User4@parl.example")),
+            entry(3),
+            entry(4),
+        ];
+        listed(&bed, &moved, 3).await;
+        assert_eq!(
+            delegates().await,
+            ["User Number 1 by User Number 4, noted by bell", decided[1]]
+        );
+        listed(&bed, &[entry(1), entry(2), entry(3), entry(4)], 4).await;
+        assert_eq!(delegates().await, [decided[1]]);
+        assert_eq!(acts().await.last().unwrap(), "person.delegate_ended");
+        assert_eq!(acts().await.len(), 5);
     })
     .await;
 }

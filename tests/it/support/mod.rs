@@ -6,7 +6,6 @@ pub mod bell;
 pub mod catcher;
 pub mod chats;
 pub mod child;
-pub mod dc;
 pub mod discord;
 pub mod disk;
 pub mod dovecot;
@@ -23,6 +22,7 @@ pub mod samba;
 pub mod sink;
 pub mod slapd;
 pub mod strict;
+pub mod tunnel;
 pub mod webhook;
 
 use std::net::{TcpListener, TcpStream};

@@ -1,4 +1,4 @@
-//! Samba as a domain controller, read by LDAP: one instance a test, on an address of its own, as its ports are fixed.
+//! Samba as a domain controller, read and written by LDAP: one instance a test, on an address of its own, as its ports are fixed.
 //!
 //! The domain is made once, with passwords whose dates are two days in the past, and copied for each test. Replication's own
 //! dates cannot be moved: an audit must be as of a moment after the making.
@@ -17,6 +17,9 @@ use super::{Guard, PATIENCE, Place, run};
 pub const BASE: &str = "DC=parl,DC=example";
 pub const READER: &str = "reader@parl.example";
 pub const READER_PASSWORD: &str = "Passw0rd.Reader";
+/// May write `pwdLastSet` of people, and nothing else.
+pub const FORCE: &str = "force@parl.example";
+pub const FORCE_PASSWORD: &str = "Passw0rd.Force";
 const ADMIN: &str = "Administrator@parl.example";
 const ADMIN_PASSWORD: &str = "Passw0rd.Admin";
 
@@ -40,6 +43,17 @@ for who in ada boris clara dora emil; do
     --department="Committee Office" --physical-delivery-office="Room $n"
 done
 past samba-tool computer create -s "$s" desk1
+past samba-tool user create -s "$s" force Passw0rd.Force
+sid=$(samba-tool user show -s "$s" force --attributes=objectSid | sed -n 's/^objectSid: //p')
+# pwdLastSet of users below CN=Users.
+samba-tool dsacl set -s "$s" -H "$1/private/sam.ldb" --objectdn=CN=Users,DC=parl,DC=example \
+  --sddl="(OA;CIIO;RPWP;bf967a0a-0de6-11d0-a285-00aa003049e2;bf967aba-0de6-11d0-a285-00aa003049e2;$sid)"
+for who in abaraa brightb coxc deverauxd ekwuemee; do
+  past samba-tool user create -s "$s" "$who" Passw0rd.Old
+done
+samba-tool user setexpiry -s "$s" --noexpiry coxc
+samba-tool user disable -s "$s" ekwuemee
+printf 'dn: CN=deverauxd,CN=Users,DC=parl,DC=example\nchangetype: modify\nreplace: adminCount\nadminCount: 1\n' | ldbmodify -H "$1/private/sam.ldb"
 touch "$1/ready"
 "#;
 
@@ -51,7 +65,8 @@ pub struct Samba {
 }
 
 impl Samba {
-    /// Starts one; half a second, and some more for the first on a machine. `extra` is LDIF that is added before, offline.
+    /// Starts one; half a second, and some more for the first on a machine. Of the demo's five, Colin's password never expires,
+    /// Dora is protected, Emeka is disabled.
     pub fn start() -> Self {
         let cache = provisioned();
         static NTH: AtomicU8 = AtomicU8::new(1);
@@ -122,9 +137,36 @@ impl Samba {
 
     /// A file that holds what the reader signs in with.
     pub fn secret(&self) -> PathBuf {
-        let file = self.place.path().join("reader.secret");
-        std::fs::write(&file, READER_PASSWORD).unwrap();
+        self.holding("reader.secret", READER_PASSWORD)
+    }
+
+    /// A file that holds this.
+    pub fn holding(&self, name: &str, text: &str) -> PathBuf {
+        let file = self.place.path().join(name);
+        std::fs::write(&file, text).unwrap();
         file
+    }
+
+    /// One attribute of one person, as the database has it.
+    pub fn attribute(&self, who: &str, name: &str) -> String {
+        let out = run(Command::new("ldbsearch")
+            .arg("-H")
+            .arg(self.place.path().join("private/sam.ldb"))
+            .arg(format!("(sAMAccountName={who})"))
+            .arg(name));
+        let prefix = format!("{name}: ");
+        out.lines()
+            .find_map(|line| line.strip_prefix(&prefix))
+            .unwrap_or_else(|| panic!("{who} has no {name}: {out}"))
+            .to_owned()
+    }
+
+    /// The person chooses a new password, here by the database itself: it is as new as the clock.
+    pub fn new_password(&self, who: &str) {
+        run(Command::new("samba-tool")
+            .args(["user", "setpassword", "-s"])
+            .arg(self.place.path().join("smb.conf"))
+            .args([who, "--newpassword=Passw0rd.New"]));
     }
 
     pub fn dn(who: &str) -> String {
@@ -185,6 +227,8 @@ impl Samba {
             assert!(Instant::now() < until, "samba does not stop");
             std::thread::sleep(Duration::from_millis(50));
         }
+        // It stays behind, and its number may be another's by the time the guard looks.
+        let _ = std::fs::remove_file(self.place.path().join("run/samba.pid"));
     }
 }
 
@@ -201,7 +245,7 @@ fn quoted(password: &str) -> String {
 fn provisioned() -> PathBuf {
     let tmp = Path::new(env!("CARGO_TARGET_TMPDIR"));
     std::fs::create_dir_all(tmp).unwrap();
-    let cache = tmp.join("samba-1");
+    let cache = tmp.join("samba-2");
     run(Command::new("flock")
         .arg(tmp.join("samba.lock"))
         .args(["sh", "-e", "-c", PROVISION, "sh"])
