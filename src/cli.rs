@@ -262,6 +262,11 @@ pub enum Audits {
         /// Its number.
         id: AuditId,
     },
+    /// Ask a [[source]] that has `fetch` now, whenever it is due. `serve` does this by itself
+    Fetch {
+        /// Its name in the config.
+        source: String,
+    },
     /// Findings that name nobody the directory knows, or more than one, and why
     Unmatched {
         /// Show the names; the ledger keeps that you did.

@@ -77,6 +77,9 @@ pub fn schedules(app: &Shared) -> anyhow::Result<Vec<(&'static str, Schedule)>> 
             }
         }
     }
+    if let Err(error) = steps::fetch::schedules(app) {
+        wrong.push(format!("{}: {error:#}", config.file.display()));
+    }
     if wrong.is_empty() {
         Ok(parsed)
     } else {
@@ -237,7 +240,14 @@ pub async fn step(app: &Shared, name: &str, stopping: &Stopping) -> anyhow::Resu
         "people" => steps::people::sync(app, None, false, "bell")
             .await?
             .to_string(),
-        "intake" => steps::dropped::take(app).await?.to_string(),
+        "intake" => {
+            let dropped = steps::dropped::take(app).await?;
+            let gathered = steps::fetch::due(app).await?;
+            match gathered == steps::fetch::Gathered::default() {
+                true => dropped.to_string(),
+                false => format!("{dropped}; {gathered}"),
+            }
+        }
         "plan" => match steps::plan::draft(app, "bell").await? {
             Some(campaign) => format!(
                 "campaign {} drafted for {} people; it waits for an operator's approval",

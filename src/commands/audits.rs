@@ -8,6 +8,7 @@ use crate::app::App;
 use crate::cli::{Audits as Command, Cli};
 use crate::domain::address::fold;
 use crate::domain::{AccountId, AuditId, FindingId};
+use crate::steps::fetch;
 use crate::steps::intake::bind;
 use crate::store::{Audit, Tx};
 
@@ -25,6 +26,11 @@ pub(super) async fn run(cli: &Cli, app: &App, command: &Command) -> anyhow::Resu
             Ok(Said::words(text, serde_json::to_value(&audits)?))
         }
         Command::Show { id } => show(app, *id).await,
+        Command::Fetch { source } => {
+            let by = operator(cli, app)?;
+            let gathered = fetch::now(app, source, &by).await?;
+            Ok(Said::both(&gathered)?.look_if(!gathered.failed.is_empty()))
+        }
         Command::Unmatched { names } => unmatched(cli, app, *names).await,
         Command::Bind { finding, to } => {
             let by = operator(cli, app)?;

@@ -11,6 +11,7 @@ use reqwest::Url;
 use secrecy::SecretString;
 use serde::Serialize;
 
+pub(super) use self::access::client_or_certificate;
 pub use self::access::{Access, Certificate, Client, ClientProof, ServiceAccount, Signing};
 use super::evidence::synchronised;
 use super::hashed;
@@ -193,7 +194,7 @@ fn web(own: &Section<'_>, default: Option<&str>, has_log: bool, minutes: i64) ->
 }
 
 /// A name that becomes a part of a path.
-fn segment(value: &Value<'_>) -> Parsed<String> {
+pub(super) fn segment(value: &Value<'_>) -> Parsed<String> {
     let text = line(value)?;
     let fits = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
     match text.chars().all(fits) && !text.starts_with('.') {
@@ -203,7 +204,7 @@ fn segment(value: &Value<'_>) -> Parsed<String> {
 }
 
 /// Who passes on what is said. It sees no secret of ours, and none of it is written here.
-fn proxy(value: &Value<'_>) -> Parsed<String> {
+pub(super) fn proxy(value: &Value<'_>) -> Parsed<String> {
     let text = line(value)?;
     let url = Url::parse(&text).ok();
     let fits = |url: &Url| {
@@ -223,8 +224,28 @@ fn proxy(value: &Value<'_>) -> Parsed<String> {
     }
 }
 
+/// The address of one document, with what stands behind a question mark.
+pub(super) fn document(value: &Value<'_>) -> Parsed<String> {
+    let text = line(value)?;
+    let url = Url::parse(&text).ok();
+    let fits = |url: &Url| {
+        let host = url.host_str().map(|host| host.trim_matches(['[', ']']));
+        (url.scheme() == "https" || url.scheme() == "http" && host.is_some_and(is_loopback))
+            && url.username().is_empty()
+            && url.password().is_none()
+            && url.fragment().is_none()
+    };
+    match url.as_ref().is_some_and(fits) {
+        true => Ok(text),
+        false => Err(
+            "this is no address to fetch an audit from; use https://, or http:// on this machine, without a name or password"
+                .into(),
+        ),
+    }
+}
+
 /// An address that secrets may go to.
-fn endpoint(value: &Value<'_>) -> Parsed<String> {
+pub(super) fn endpoint(value: &Value<'_>) -> Parsed<String> {
     let text = line(value)?;
     let url = Url::parse(&text).ok();
     let fits = |url: &Url| {

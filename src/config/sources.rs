@@ -6,6 +6,7 @@ use chrono_tz::Tz;
 use encoding_rs::{Encoding, UTF_16BE, UTF_16LE, WINDOWS_1252};
 use serde::Serialize;
 
+use super::fetch::{self, Fetch};
 use super::hashed;
 use super::inputs::Known;
 use super::section::{Parsed, Read, Section, Value};
@@ -83,6 +84,8 @@ pub struct AuditSource {
     /// Where its files are dropped, if not given by hand.
     #[serde(serialize_with = "hashed::some_path")]
     pub folder: Option<PathBuf>,
+    /// Where its audits are fetched, if they are.
+    pub fetch: Option<Fetch>,
     /// Whether it may name accounts without a domain.
     pub bare_sam: bool,
     /// The zone of times that carry none.
@@ -107,6 +110,7 @@ fn source(own: Section<'_>, known: Known<'_>, taken: &mut Vec<String>) -> Read<A
     let kind = source_kind(&own);
     let realm = known.realm_of(&own);
     let folder = own.optional("folder", path);
+    let fetch = fetch::fetch(&own, kind.as_ref().ok().map(|kind| kind.format));
     let bare_sam = own.or("bare_sam", yes_or_no, false);
     let time_zone = known.zone_of(&own);
     let code_page = own.or("code_page", encoding, WINDOWS_1252);
@@ -116,6 +120,7 @@ fn source(own: Section<'_>, known: Known<'_>, taken: &mut Vec<String>) -> Read<A
         kind: kind?,
         realm: realm?,
         folder: folder?,
+        fetch: fetch?,
         bare_sam: bare_sam?,
         time_zone: time_zone?,
         code_page: code_page?,

@@ -5,6 +5,7 @@
 //! larger than [`LARGEST`], and whoever is asked to wait waits, up to a limit.
 
 mod assertion;
+mod audits;
 mod google;
 mod graph;
 mod http;
@@ -22,6 +23,7 @@ use super::DirectoryError;
 use crate::clock::Clock;
 use crate::token::{NoToken, TokenSource};
 
+pub use audits::Audit;
 pub use google::{Google, ServiceAccount};
 pub use graph::Graph;
 pub use keycloak::Keycloak;

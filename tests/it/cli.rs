@@ -21,6 +21,7 @@ const COMMANDS: &[&[&str]] = &[
     &["people", "show"],
     &["audits", "list"],
     &["audits", "show"],
+    &["audits", "fetch"],
     &["audits", "unmatched"],
     &["audits", "bind"],
     &["intake"],

@@ -14,6 +14,7 @@ mod containment;
 mod crash;
 mod desk;
 mod discord;
+mod fetch;
 mod flow;
 mod forced;
 mod hand_over;

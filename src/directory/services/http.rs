@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue, LINK, RETRY_AFTER};
+use reqwest::header::{HeaderMap, HeaderValue, LINK, RETRY_AFTER};
 use reqwest::{Response, StatusCode, Url};
 use secrecy::ExposeSecret;
 use zeroize::Zeroizing;
@@ -66,11 +66,10 @@ impl Http {
         let (mut tries, mut is_renewed) = (0, false);
         loop {
             let token = self.token().await?;
-            let question = self
-                .client
-                .get(url.clone())
-                .headers(headers.clone())
-                .header(AUTHORIZATION, token);
+            let mut question = self.client.get(url.clone()).headers(headers.clone());
+            if let Some(header) = self.sign_in.header() {
+                question = question.header(header, token);
+            }
             let failure = match question.send().await {
                 Err(error) => broken(&error),
                 Ok(answer) => match answer.status() {

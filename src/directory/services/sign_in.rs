@@ -31,6 +31,10 @@ pub(super) enum SignIn {
         /// The token.
         token: SecretString,
     },
+    /// Nobody asks who we are.
+    Open,
+    /// By a key in a header of its own.
+    Key(&'static str, Access<SecretString>),
     /// By an access token that a program prints.
     Printed(TokenSource),
     /// By a client's own secret, or its certificate.
@@ -68,9 +72,37 @@ struct Token {
 }
 
 impl SignIn {
+    /// By a token that was given out or that a program prints, with a word before it.
+    pub fn token(before: &'static str, access: Access<SecretString>) -> Self {
+        match access {
+            Access::Own(token) => Self::Fixed { before, token },
+            Access::Printed(source) => Self::Printed(source),
+        }
+    }
+
+    /// By a client's own proof, at `url`.
+    pub fn client(url: Url, scope: Option<String>, access: Access<Client>) -> Self {
+        match access {
+            Access::Own(client) => Self::Client { url, client, scope },
+            Access::Printed(source) => Self::Printed(source),
+        }
+    }
+
+    /// The header that says who we are.
+    pub const fn header(&self) -> Option<&'static str> {
+        match self {
+            Self::Open => None,
+            Self::Key(name, _) => Some(name),
+            Self::Fixed { .. }
+            | Self::Printed(_)
+            | Self::Client { .. }
+            | Self::ServiceAccount { .. } => Some("authorization"),
+        }
+    }
+
     /// Whether another token can be had in place of one that is refused.
     pub const fn can_renew(&self) -> bool {
-        !matches!(self, Self::Fixed { .. })
+        !matches!(self, Self::Fixed { .. } | Self::Open | Self::Key(..))
     }
 
     /// The token that was given out for good, or that a program prints.
@@ -82,6 +114,9 @@ impl SignIn {
         match self {
             Self::Fixed { before, token } => Ok(whole(before, token)),
             Self::Printed(source) => Ok(whole("Bearer ", &source.fetch().await?)),
+            Self::Key(_, Access::Own(key)) => Ok(key.clone()),
+            Self::Key(_, Access::Printed(source)) => Ok(source.fetch().await?),
+            Self::Open => Ok(SecretString::from("")),
             Self::Client { .. } | Self::ServiceAccount { .. } => Err(ServiceError::NoToken),
         }
     }
@@ -89,7 +124,7 @@ impl SignIn {
     /// Where to ask for a token, and the form to send; none if there is one already.
     pub async fn question(&self, now: Moment) -> Result<Option<(Url, String)>, ServiceError> {
         match self {
-            Self::Fixed { .. } | Self::Printed(_) => Ok(None),
+            Self::Fixed { .. } | Self::Printed(_) | Self::Key(..) | Self::Open => Ok(None),
             Self::Client { url, client, scope } => {
                 let mut pairs = vec![
                     ("grant_type", "client_credentials"),

@@ -1,7 +1,5 @@
 //! Service: evidence from an identity service that is asked page by page.
 
-mod access;
-
 use std::time::Duration;
 
 use anyhow::Context;
@@ -16,6 +14,7 @@ use crate::directory::services::{self, Manners, Reader};
 use crate::domain::Moment;
 use crate::domain::evidence::Synchronised;
 use crate::steps::reading::{Ended, Reading};
+use crate::steps::ways_in;
 use crate::store::EvidenceRead;
 
 /// Any of the services.
@@ -160,14 +159,14 @@ async fn reader(
             url: own.web.url.clone(),
             login_url: own.login_url.clone(),
             tenant: own.tenant.clone(),
-            access: access::of(&own.access, access::client),
+            access: ways_in::of(&own.access, ways_in::client),
             delta: own.delta,
             log: own.web.log,
         }
         .reader(manners, options(own.synchronised), position),
         Service::Okta(own) => services::Okta {
             url: own.web.url.clone(),
-            access: access::of(&own.access, Clone::clone),
+            access: ways_in::of(&own.access, Clone::clone),
             log: own.web.log,
         }
         .reader(manners, plain, position),
@@ -178,14 +177,14 @@ async fn reader(
             services::Keycloak {
                 url: own.web.url.clone(),
                 realm: own.keycloak_realm.clone(),
-                access: access::of(&own.access, access::client),
+                access: ways_in::of(&own.access, ways_in::client),
             }
             .reader(manners, plain, wanted)
         }
         Service::Google(own) => services::Google {
             url: own.web.url.clone(),
             customer: own.customer.clone(),
-            access: access::of(&own.access, access::account),
+            access: ways_in::of(&own.access, ways_in::account),
         }
         .reader(manners, plain, position),
     };

@@ -153,15 +153,20 @@ async fn answer(
 impl Inner {
     fn answer(&mut self, method: &Method, uri: &Uri, headers: &HeaderMap, body: &Bytes) -> Answer {
         let asks = decoded(method, uri);
-        let said = headers
-            .get("authorization")
-            .and_then(|value| value.to_str().ok())
-            .unwrap_or_default();
+        let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+        let key = text("hibp-api-key").map(|key| format!("hibp-api-key {key}"));
+        let said = match (text("authorization"), &key) {
+            (Some(said), _) => said,
+            (None, Some(key)) => key,
+            (None, None) => "",
+        };
         let is_post = method == Method::POST;
         if is_post {
             self.bodies.push(String::from_utf8_lossy(body).into_owned());
         }
-        if is_post != said.is_empty() || !is_post && said != self.authorization {
+        // Whoever asks for a token has none yet.
+        let wanted = if is_post { "" } else { &self.authorization };
+        if said != wanted {
             self.complaints
                 .push(format!("{asks} comes with another token than it should"));
         }

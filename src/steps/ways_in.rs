@@ -1,4 +1,4 @@
-//! Access: the config of how we get in, as the readers want it.
+//! Ways in: the config of how we get into a service, as the readers want it.
 
 use crate::config;
 use crate::directory::services::{Access, Certificate, Client, Proof, ServiceAccount, Signing};

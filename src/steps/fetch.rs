@@ -1,0 +1,221 @@
+//! Sources that are asked → audits: each by its own cron line, into a file of its own that is gone once it was taken in.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use serde::Serialize;
+use zeroize::Zeroizing;
+
+use super::intake::{Intake, Options, intake};
+use super::ways_in;
+use crate::app::App;
+use crate::config::{AuditSource, Fetch, Fetched};
+use crate::directory::services::{Access, Audit, Manners};
+use crate::domain::Moment;
+use crate::domain::format::Format;
+use crate::schedule::Schedule;
+use crate::store::Cursor;
+
+/// What the sources gave.
+#[derive(Clone, PartialEq, Debug, Default, Serialize)]
+pub struct Gathered {
+    /// Audits that were taken in.
+    pub taken: Vec<Intake>,
+    /// Audits that are known already.
+    pub known: u64,
+    /// Sources that could not be asked, or whose audits were refused, and why.
+    pub failed: Vec<String>,
+}
+
+impl std::fmt::Display for Gathered {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "{} audits fetched and taken in, {} known, {} sources failed",
+            self.taken.len(),
+            self.known,
+            self.failed.len()
+        )?;
+        for failed in &self.failed {
+            write!(f, "\n{failed}")?;
+        }
+        Ok(())
+    }
+}
+
+/// The cron lines of all sources that are asked; an error names those that cannot be read.
+pub fn schedules(app: &App) -> anyhow::Result<Vec<(&AuditSource, &Fetch, Schedule)>> {
+    let mut all = Vec::new();
+    for source in &app.config.sources {
+        let Some(fetch) = &source.fetch else { continue };
+        let schedule = Schedule::parse(&fetch.at.text, app.config.schedule.zone)
+            .with_context(|| format!("fetch_at of [[source]] {}", source.name))?;
+        all.push((source, fetch, schedule));
+    }
+    Ok(all)
+}
+
+/// Asks those whose time has come since they were last asked. One that never was is asked at once.
+pub async fn due(app: &App) -> anyhow::Result<Gathered> {
+    let now = app.clock.now();
+    let mut gathered = Gathered::default();
+    for (source, fetch, schedule) in schedules(app)? {
+        let name = cursor_of(source);
+        let before = app.store.read().await?.cursor(&name).await?;
+        let is_due = before.is_none_or(|before| schedule.latest_due(before.read_at, now).is_some());
+        if is_due && app.patience.may(&name, now) {
+            one(app, source, fetch, "bell", &mut gathered).await?;
+        }
+    }
+    Ok(gathered)
+}
+
+/// Asks one source by its name now, whenever it is due.
+pub async fn now(app: &App, named: &str, by: &str) -> anyhow::Result<Gathered> {
+    let source = app.config.sources.iter().find(|source| source.name == named);
+    let (source, fetch) = source
+        .and_then(|source| Some((source, source.fetch.as_ref()?)))
+        .with_context(|| format!("the config has no [[source]] named {named:?} with fetch"))?;
+    let mut gathered = Gathered::default();
+    one(app, source, fetch, by, &mut gathered).await?;
+    Ok(gathered)
+}
+
+fn cursor_of(source: &AuditSource) -> String {
+    format!("audit:{}", source.name)
+}
+
+async fn one(
+    app: &App,
+    source: &AuditSource,
+    fetch: &Fetch,
+    by: &str,
+    gathered: &mut Gathered,
+) -> anyhow::Result<()> {
+    let (name, now) = (cursor_of(source), app.clock.now());
+    let alarm = format!("audit.{}", source.name);
+    match whole(app, source, fetch, by, gathered).await {
+        Ok(()) => {
+            app.patience.worked(&name);
+            app.alarms.clear(&alarm).await;
+        }
+        // A database that is away is no fault of the source.
+        Err(error) if error.chain().any(|cause| cause.is::<crate::store::StoreError>()) => {
+            return Err(error);
+        }
+        Err(error) => {
+            app.patience.failed(&name, now);
+            let text = format!("the audits of {} do not come: {error:#}", source.name);
+            app.alarms.raise(&alarm, &text).await;
+            gathered.failed.push(text);
+            return Ok(());
+        }
+    }
+    let mut tx = app.store.begin().await?;
+    tx.keep_cursor(&Cursor {
+        name,
+        settings: String::new(),
+        position: None,
+        swept_at: None,
+        read_at: now,
+    })
+    .await?;
+    Ok(tx.commit().await?)
+}
+
+async fn whole(
+    app: &App,
+    source: &AuditSource,
+    fetch: &Fetch,
+    by: &str,
+    gathered: &mut Gathered,
+) -> anyhow::Result<()> {
+    let Some(audit) = audit(source, fetch) else {
+        let Fetched::File(file) = &fetch.what else {
+            return Ok(());
+        };
+        return take(app, source, file, None, by, gathered).await;
+    };
+    // All of it is here before any of it is taken in.
+    let now = app.clock.now();
+    let documents = audit.fetch(manners(app, fetch)?).await?;
+    for document in documents {
+        let file = kept(&document)?;
+        take(app, source, file.path(), Some(now), by, gathered).await?;
+    }
+    Ok(())
+}
+
+/// None: a file of this machine.
+fn audit(source: &AuditSource, fetch: &Fetch) -> Option<Audit> {
+    Some(match &fetch.what {
+        Fetched::File(_) => return None,
+        Fetched::Url { url, token } => Audit::Document {
+            url: url.clone(),
+            access: token.clone().map(Access::Own),
+        },
+        Fetched::Hibp { url, key } => Audit::PwnedDomain {
+            url: url.clone(),
+            domain: source.kind.domain.clone().unwrap_or_default(),
+            stealer_logs: source.kind.format == Format::HibpStealerLogs,
+            key: Access::Own(key.clone()),
+        },
+        Fetched::Graph {
+            url,
+            login_url,
+            tenant,
+            access: own,
+        } => Audit::Risk {
+            url: url.clone(),
+            login_url: login_url.clone(),
+            tenant: tenant.clone(),
+            access: ways_in::of(own, ways_in::client),
+        },
+    })
+}
+
+fn manners(app: &App, fetch: &Fetch) -> anyhow::Result<Manners> {
+    let read = |file: &PathBuf| {
+        std::fs::read(file).with_context(|| format!("reading {}", file.display()))
+    };
+    Ok(Manners {
+        timeout: fetch.timeout,
+        patience: fetch.patience,
+        clock: app.clock.clone(),
+        proxy: fetch.proxy.clone(),
+        ca: fetch.ca_file.as_ref().map(read).transpose()?,
+    })
+}
+
+/// A file that only we can read, and that is gone when it is dropped.
+fn kept(document: &Zeroizing<Vec<u8>>) -> anyhow::Result<tempfile::NamedTempFile> {
+    let mut file = tempfile::Builder::new()
+        .prefix("bell-audit-")
+        .tempfile()
+        .context("making a file for what was fetched")?;
+    file.write_all(document)?;
+    file.flush()?;
+    Ok(file)
+}
+
+async fn take(
+    app: &App,
+    source: &AuditSource,
+    file: &Path,
+    as_of: Option<Moment>,
+    by: &str,
+    gathered: &mut Gathered,
+) -> anyhow::Result<()> {
+    let options = Options {
+        source: Some(source.name.clone()),
+        as_of,
+        ..Options::default()
+    };
+    let intake = intake(app, file, &options, by).await?;
+    match intake.known {
+        true => gathered.known += 1,
+        false => gathered.taken.push(intake),
+    }
+    Ok(())
+}
