@@ -340,7 +340,7 @@ async fn every_command_answers_with_json_and_the_whole_flow_can_be_gone_by_hand(
         (vec!["incident", "state", "1", "contained"], 0),
         (vec!["incident", "show"], 0),
         (vec!["incident", "posts"], 0),
-        (vec!["incident", "posted", "7", "--no"], 1),
+        (vec!["incident", "posted", "7", "--no"], 2),
         (
             vec![
                 "access",
