@@ -8,10 +8,12 @@ mod head;
 mod known;
 
 use super::decode::{CodePage, container};
-use super::{Format, hashcat, hibp, john, mapped};
+use super::{
+    Format, account_names, dsinternals, dsinternals_object, dump, hash_lists, hashcat,
+    hashcat_outfile, hibp, john, mapped,
+};
 
 pub(super) use head::{By, Head, Look, Shape};
-pub(super) use known::potfile;
 
 /// Bytes of a file that are looked at.
 pub const HEAD_BYTES: usize = 64 * 1024;
@@ -29,6 +31,11 @@ fn look(format: Format, head: &Head<'_>) -> Look {
         Format::HibpDomain => hibp::look(head),
         Format::HashcatShow => hashcat::look(head),
         Format::JohnShow => john::look(head),
+        Format::DsinternalsReport => dsinternals::look(head),
+        Format::DsinternalsObject => dsinternals_object::look(head),
+        Format::AccountNames => account_names::look(head),
+        Format::Dump => dump::look(head),
+        Format::HashcatOutfile => hashcat_outfile::look(head),
     }
 }
 
@@ -37,26 +44,30 @@ fn look(format: Format, head: &Head<'_>) -> Look {
 pub enum HashList {
     /// Cracked ones: of hashcat or of John.
     Potfile,
+    /// Cracked ones, in JSON.
+    Outfile,
     /// Leaked ones.
     PwnedPasswords,
 }
 
 impl HashList {
     /// All of them.
-    pub const ALL: [Self; 2] = [Self::Potfile, Self::PwnedPasswords];
+    pub const ALL: [Self; 3] = [Self::Potfile, Self::Outfile, Self::PwnedPasswords];
 
     /// What a person calls it, after "this is".
     pub const fn title(self) -> &'static str {
         match self {
             Self::Potfile => "a potfile",
+            Self::Outfile => "a hashcat outfile without names",
             Self::PwnedPasswords => "a list of leaked hashes",
         }
     }
 
     fn look(self, head: &Head<'_>) -> Look {
         match self {
-            Self::Potfile => known::potfile(head),
-            Self::PwnedPasswords => known::pwned_passwords(head),
+            Self::Potfile => hash_lists::look_potfile(head),
+            Self::Outfile => hashcat_outfile::look_nameless(head),
+            Self::PwnedPasswords => hash_lists::look_pwned(head),
         }
     }
 }
