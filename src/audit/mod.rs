@@ -252,6 +252,9 @@ impl AuditError {
             };
         }
         match error.kind() {
+            std::io::ErrorKind::UnexpectedEof => Self::Archive {
+                problem: "ends too early: it was cut off",
+            },
             // What an unpacker says of bytes that it did not write.
             std::io::ErrorKind::InvalidInput | std::io::ErrorKind::InvalidData => Self::Archive {
                 problem: "is damaged",

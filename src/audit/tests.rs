@@ -883,6 +883,18 @@ fn whoever_takes_the_items_can_stop_the_reader() {
     });
 }
 
+#[test]
+fn every_reader_is_fuzzed() {
+    let fuzzed = include_str!("../../fuzz/Cargo.toml");
+    for format in Format::ALL {
+        let name = format!("name = \"{format}\"\npath = \"fuzz_targets/reader.rs\"");
+        assert!(
+            fuzzed.contains(&name),
+            "{format} is no target of fuzz/Cargo.toml"
+        );
+    }
+}
+
 /// Bytes that look a little like something, so that more than the first check is reached.
 fn likely_bytes() -> impl Strategy<Value = Vec<u8>> {
     let piece = prop_oneof![

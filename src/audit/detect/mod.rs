@@ -134,8 +134,9 @@ pub struct Nearest(pub Vec<Near>);
 
 impl std::fmt::Display for Nearest {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        for near in &self.0 {
-            write!(f, "\n  {}: {}", near.title, near.why)?;
+        for (nth, near) in self.0.iter().enumerate() {
+            let comma = if nth == 0 { "" } else { "; " };
+            write!(f, "{comma}{} ({})", near.title, near.why)?;
         }
         Ok(())
     }
@@ -168,7 +169,10 @@ impl std::fmt::Display for Explained {
                     detected.kind.title(),
                     detected.reason
                 )?;
-                write!(f, "\nnot read as{}", self.others)
+                for near in &self.others.0 {
+                    write!(f, "\nnot read as {}: {}", near.title, near.why)?;
+                }
+                Ok(())
             }
             Err(refusal) => write!(f, "refused: {refusal}"),
         }
@@ -243,11 +247,11 @@ pub enum Refusal {
         reason: String,
     },
     /// It could be one as well as another.
-    #[error("this could be more than one thing; say which with --format or --source:{0}")]
+    #[error("this could be more than one thing; say which with --format or --source: {0}")]
     Ambiguous(Nearest),
     /// None of the above.
     #[error(
-        "this is no format that is known here; if it is a table, give it a mapping file. Nearest to it are:{0}"
+        "this is no format that is known here; if it is a table, give it a mapping file. Nearest to it are {0}"
     )]
     Unknown(Nearest),
 }

@@ -81,7 +81,7 @@ impl Prepared {
     pub(super) fn start(self, path: &Path) -> Reading {
         let (sender, batches) = tokio::sync::mpsc::channel(2);
         let (path, format, reader) = (path.to_owned(), self.format, self.reader);
-        let ended = tokio::task::spawn_blocking(move || {
+        let ended = apart(move || {
             let mut batch = Vec::with_capacity(BATCH);
             let pass = read_through(&path, format, &reader, &mut |item| {
                 batch.push(item);
@@ -100,6 +100,25 @@ impl Prepared {
     }
 }
 
+/// Bytes of a thread's stack that are wiped after it has read an audit: several times what reading ever needs.
+const STACK: usize = 512 * 1024;
+
+/// Does work that meets secrets on a thread that may block, and wipes what it has left on the stack. Threads of the pool
+/// live on.
+fn apart<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> tokio::task::JoinHandle<T> {
+    #[inline(never)]
+    fn do_it<T>(work: impl FnOnce() -> T) -> T {
+        work()
+    }
+    tokio::task::spawn_blocking(move || {
+        let done = do_it(work);
+        zeroize::zeroize_stack::<STACK>();
+        done
+    })
+}
+
 pub(super) async fn prepare(
     app: &App,
     path: &Path,
@@ -108,7 +127,7 @@ pub(super) async fn prepare(
 ) -> anyhow::Result<Prepared> {
     let (head, modified) = {
         let path = path.to_owned();
-        tokio::task::spawn_blocking(move || head(&path)).await??
+        apart(move || head(&path)).await??
     };
     let detected = match options.format {
         Some(format) => audit::Detected {
@@ -126,15 +145,14 @@ pub(super) async fn prepare(
     let mut joined = Joins::default();
     if format == Format::Dump {
         let (path, lists, own) = (path.to_owned(), options.lists.clone(), reader.clone());
-        let surveyed =
-            tokio::task::spawn_blocking(move || joins::survey(&path, &lists, &own.options()));
+        let surveyed = apart(move || joins::survey(&path, &lists, &own.options()));
         let (survey, joins) = surveyed.await??;
         reader.survey = Some(std::sync::Arc::new(survey));
         joined = joins;
     }
     let mut first = {
         let (path, reader, format) = (path.to_owned(), reader.clone(), format);
-        tokio::task::spawn_blocking(move || {
+        apart(move || {
             let mut newest: Option<Moment> = None;
             let mut pass = read_through(&path, format, &reader, &mut |item| {
                 if let Item::Row(row) = item {
@@ -328,7 +346,9 @@ impl Hashing {
 
     /// Passes over what is left; the hash in hexadecimal, and the length.
     pub(super) fn finish(mut self) -> std::io::Result<(String, u64)> {
-        std::io::copy(&mut self, &mut std::io::sink())?;
+        // In memory that is wiped: what an archive stores unpacked may be plaintexts.
+        let mut passed = Zeroizing::new(vec![0; audit::HEAD_BYTES]);
+        while self.read(&mut passed)? > 0 {}
         Ok((HEXLOWER.encode(&self.hash.finalize()), self.size_bytes))
     }
 }
