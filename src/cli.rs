@@ -229,11 +229,14 @@ pub enum People {
 /// `bell intake …`
 #[derive(Debug, Args)]
 pub struct Intake {
-    /// The audit files.
+    /// The audit files. A dump of hashes and the lists that it is joined with go into one command: bell intake DUMP LIST…
     #[arg(required_unless_present = "unmatched")]
     pub files: Vec<PathBuf>,
+    /// Only say what each file is, what shows it, and what else it could have been. Reads its first 64 KiB; writes nothing.
+    #[arg(long)]
+    pub explain: bool,
     /// List the findings that name nobody the directory knows, and why; the same as `bell audits unmatched`.
-    #[arg(long, conflicts_with_all = ["files", "format", "source", "taken_at", "dry_run", "confirm"])]
+    #[arg(long, conflicts_with_all = ["files", "explain", "format", "source", "taken_at", "dry_run", "confirm"])]
     pub unmatched: bool,
     /// Read them as this, whatever they look like.
     #[arg(long, value_name = "FORMAT", value_parser = PossibleValuesParser::new(Format::WORDS))]

@@ -6,6 +6,12 @@ use clap::Parser;
 use division_bell::cli::Cli;
 use division_bell::commands;
 
+/// What is freed is wiped: buffers of libraries hold pieces of audits too, and nobody else would clear them.
+#[cfg(not(feature = "unwiped"))]
+#[global_allocator]
+static WIPING: zeroizing_alloc::ZeroAlloc<std::alloc::System> =
+    zeroizing_alloc::ZeroAlloc(std::alloc::System);
+
 fn main() -> ExitCode {
     let cli = Cli::parse();
     match tokio::runtime::Builder::new_multi_thread()

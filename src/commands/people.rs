@@ -126,7 +126,12 @@ async fn find(tx: &mut Tx, who: &str) -> anyhow::Result<PersonFacts> {
 
 /// Whoever looks at names is named.
 /// Reading names is itself in the ledger.
-pub(super) async fn note_reading(cli: &Cli, app: &App, names: bool, about: &str) -> anyhow::Result<()> {
+pub(super) async fn note_reading(
+    cli: &Cli,
+    app: &App,
+    names: bool,
+    about: &str,
+) -> anyhow::Result<()> {
     if names {
         let by = operator(cli, app)?;
         let mut tx = app.store.begin().await?;

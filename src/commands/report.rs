@@ -35,11 +35,11 @@ pub(super) async fn run(cli: &Cli, app: &App, options: &Options) -> anyhow::Resu
 /// What is different between two moments.
 async fn compared(app: &App, from: Moment, to: Option<Moment>) -> anyhow::Result<Said> {
     let to = to.unwrap_or_else(|| app.clock.now());
-    anyhow::ensure!(from < to, "{from} is not before {to}; the earlier one comes first");
-    let (before, after) = (
-        report(app, Some(from)).await?,
-        report(app, Some(to)).await?,
+    anyhow::ensure!(
+        from < to,
+        "{from} is not before {to}; the earlier one comes first"
     );
+    let (before, after) = (report(app, Some(from)).await?, report(app, Some(to)).await?);
     let changes = diff(&before, &after);
     let mut lines = Vec::new();
     let mut table = "";

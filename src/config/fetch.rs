@@ -97,7 +97,9 @@ pub(super) fn fetch(own: &Section<'_>, format: Option<Format>) -> Read<Option<Fe
         return Ok(None);
     };
     let what = match how {
-        How::File => own.required("file", path, "\"/srv/audits/weak.csv\"").map(Fetched::File),
+        How::File => own
+            .required("file", path, "\"/srv/audits/weak.csv\"")
+            .map(Fetched::File),
         How::Url => url(own),
         How::Hibp => hibp(own),
         How::Graph => graph(own),
@@ -140,7 +142,11 @@ pub(super) fn fetch(own: &Section<'_>, format: Option<Format>) -> Read<Option<Fe
 }
 
 fn url(own: &Section<'_>) -> Read<Fetched> {
-    let url = own.required("url", services::document, "\"https://audits.parl.example/weak.csv\"");
+    let url = own.required(
+        "url",
+        services::document,
+        "\"https://audits.parl.example/weak.csv\"",
+    );
     let token = secret(own, &TOKEN);
     Ok(Fetched::Url {
         url: url?,

@@ -90,7 +90,10 @@ impl Play {
         )
         .await?;
         let told = self.step("announce").await?;
-        let text = format!("{} is contained, as promised in time; {told}", moved.reference);
+        let text = format!(
+            "{} is contained, as promised in time; {told}",
+            moved.reference
+        );
         self.tell("incident", text);
         Ok(())
     }

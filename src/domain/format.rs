@@ -52,6 +52,16 @@ formats! {
     HashcatShow = "hashcat_show", "what hashcat --show --username prints", AtPasswords;
     /// John the Ripper's `--show`.
     JohnShow = "john_show", "what john --show prints", AtPasswords;
+    /// DSInternals' `Test-PasswordQuality`, as text.
+    DsinternalsReport = "dsinternals_report", "a DSInternals password quality report", AtPasswords;
+    /// The same as JSON.
+    DsinternalsObject = "dsinternals_object", "a DSInternals result as JSON", AtPasswords;
+    /// Names of accounts that all have the same weakness.
+    AccountNames = "account_names", "a list of account names", AtPasswords;
+    /// What secretsdump or pwdump take out of a directory, alone or joined with a list of hashes.
+    Dump = "dump", "a dump of hashes", AtPasswords;
+    /// hashcat's `--outfile-json`, with names.
+    HashcatOutfile = "hashcat_outfile", "a hashcat outfile in JSON", AtPasswords;
     /// Have I Been Pwned's answer about stealer logs.
     HibpStealerLogs = "hibp_stealer_logs", "a Have I Been Pwned answer about stealer logs", Elsewhere;
     /// PasswordSolution's table.

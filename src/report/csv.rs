@@ -24,9 +24,7 @@ fn about(report: &Report) -> Result<String, ReportError> {
 }
 
 /// What a report is of, and what it was made of.
-pub(super) fn about_lines(
-    report: &Report,
-) -> Result<Vec<(&'static str, String)>, ReportError> {
+pub(super) fn about_lines(report: &Report) -> Result<Vec<(&'static str, String)>, ReportError> {
     let header = &report.header;
     let readers = serde_json::to_value(report.readers)?;
     Ok(vec![

@@ -70,7 +70,13 @@ fn burn_down(book: &mut Workbook, report: &Report, looks: &Looks) -> Result<(), 
         rows.push(row);
     }
     let heads = heads.map(str::to_owned);
-    sheet(book.add_worksheet(), "00-open-over-time", &heads, rows, looks)
+    sheet(
+        book.add_worksheet(),
+        "00-open-over-time",
+        &heads,
+        rows,
+        looks,
+    )
 }
 
 /// What stands in a cell.
@@ -215,9 +221,7 @@ fn content(value: &Value) -> Result<Content, ReportError> {
         }
         Value::Measure(Measure::Median(Median::Reached { median, .. })) => lasting(*median),
         Value::Measure(Measure::Median(other)) => Content::Text(other.to_string()),
-        Value::Measure(Measure::Lasting(Some(length))) | Value::Lasting(length) => {
-            lasting(*length)
-        }
+        Value::Measure(Measure::Lasting(Some(length))) | Value::Lasting(length) => lasting(*length),
         Value::Measure(Measure::Lasting(None)) => Content::Text("not yet".to_owned()),
         Value::When(at) => Content::Instant(instant(*at)?),
         Value::Permille(tenths) => Content::Percent(permille(*tenths)),

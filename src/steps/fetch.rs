@@ -73,7 +73,11 @@ pub async fn due(app: &App) -> anyhow::Result<Gathered> {
 
 /// Asks one source by its name now, whenever it is due.
 pub async fn now(app: &App, named: &str, by: &str) -> anyhow::Result<Gathered> {
-    let source = app.config.sources.iter().find(|source| source.name == named);
+    let source = app
+        .config
+        .sources
+        .iter()
+        .find(|source| source.name == named);
     let (source, fetch) = source
         .and_then(|source| Some((source, source.fetch.as_ref()?)))
         .with_context(|| format!("the config has no [[source]] named {named:?} with fetch"))?;
@@ -101,7 +105,11 @@ async fn one(
             app.alarms.clear(&alarm).await;
         }
         // A database that is away is no fault of the source.
-        Err(error) if error.chain().any(|cause| cause.is::<crate::store::StoreError>()) => {
+        Err(error)
+            if error
+                .chain()
+                .any(|cause| cause.is::<crate::store::StoreError>()) =>
+        {
             return Err(error);
         }
         Err(error) => {
@@ -176,9 +184,8 @@ fn audit(source: &AuditSource, fetch: &Fetch) -> Option<Audit> {
 }
 
 fn manners(app: &App, fetch: &Fetch) -> anyhow::Result<Manners> {
-    let read = |file: &PathBuf| {
-        std::fs::read(file).with_context(|| format!("reading {}", file.display()))
-    };
+    let read =
+        |file: &PathBuf| std::fs::read(file).with_context(|| format!("reading {}", file.display()));
     Ok(Manners {
         timeout: fetch.timeout,
         patience: fetch.patience,

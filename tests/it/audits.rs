@@ -22,8 +22,14 @@ async fn a_name_that_nobody_knows_is_bound_once_and_holds_for_later_audits() {
         let [finding] = &unmatched[..] else {
             panic!("{unmatched:?}")
         };
-        assert_eq!((&finding.key.given[..], &finding.why[..]), ("PARL\\adaa", "nobody"));
-        let ada = AccountId(bell.count("SELECT id FROM accounts WHERE sam = 'abaraa'").await);
+        assert_eq!(
+            (&finding.key.given[..], &finding.why[..]),
+            ("PARL\\adaa", "nobody")
+        );
+        let ada = AccountId(
+            bell.count("SELECT id FROM accounts WHERE sam = 'abaraa'")
+                .await,
+        );
         let strange = bind(&bell.app, finding.id, AccountId(999), "ann").await;
         assert!(strange.unwrap_err().to_string().contains("no account 999"));
 
@@ -31,12 +37,21 @@ async fn a_name_that_nobody_knows_is_bound_once_and_holds_for_later_audits() {
         assert_eq!((bound.findings, bound.opened), (1, 1));
         assert_eq!(bell.cases_of("abaraa").await.len(), 1);
         let again = bind(&bell.app, finding.id, ada, "ann").await;
-        assert!(again.unwrap_err().to_string().contains("without an account"));
+        assert!(
+            again
+                .unwrap_err()
+                .to_string()
+                .contains("without an account")
+        );
         // A later audit that uses the same name, written otherwise, finds the same account.
         let second = bell
             .audit("second", &[("ADAA", "attacked", "2026-03-02T07:00:00Z")])
             .await;
-        assert_eq!((second.counts.unmatched, second.joined), (0, 1), "{second:?}");
+        assert_eq!(
+            (second.counts.unmatched, second.joined),
+            (0, 1),
+            "{second:?}"
+        );
         assert_eq!(bell.cases_of("abaraa").await.len(), 1);
         let acts = bell
             .column("SELECT actor FROM ledger WHERE act = 'key.bound'")
@@ -53,7 +68,11 @@ async fn a_name_of_two_accounts_is_bound_to_one_of_them() {
     people.push(staff("Abaraa", "other.abara@parl.example", "Otto Abara"));
     bell.people(&people).await;
     let first = bell.audit("first", &[("abaraa", "weak", BAD)]).await;
-    assert_eq!((first.counts.unmatched, first.opened), (1, 0), "never guessed");
+    assert_eq!(
+        (first.counts.unmatched, first.opened),
+        (1, 0),
+        "never guessed"
+    );
     let second = AccountId(
         bell.count("SELECT id FROM accounts WHERE display_name = 'Otto Abara'")
             .await,
@@ -110,7 +129,10 @@ async fn an_audit_of_most_of_the_house_waits_for_a_second_operator() {
     assert_eq!(rehearsed.opened, 151);
     assert_eq!(rehearsed.moves.len(), 100, "the first hundred");
     assert!(
-        rehearsed.notes.iter().any(|note| note.contains("151 of 300 accounts")),
+        rehearsed
+            .notes
+            .iter()
+            .any(|note| note.contains("151 of 300 accounts")),
         "{rehearsed:?}"
     );
     assert_eq!(take(&bell, &file, true, "ben").await, Err(Held::Untried));
@@ -167,16 +189,29 @@ async fn what_was_taken_in_is_listed_and_shown_and_names_are_masked() {
         list.starts_with("audit 1: first.csv by own as mapped_csv, as of 2026-03-01T08:00:00Z"),
         "{list}"
     );
-    assert!(list.contains("taken in 2026-03-02T08:00:00Z by ann: 2 rows"), "{list}");
+    assert!(
+        list.contains("taken in 2026-03-02T08:00:00Z by ann: 2 rows"),
+        "{list}"
+    );
     let shown = say(&["audits", "show", "1"]);
     assert!(shown.contains("weak/cracked"), "{shown}");
     assert!(shown.contains("line 3: "), "{shown}");
     let unmatched = say(&["intake", "--unmatched"]);
-    assert!(unmatched.contains("PARL\\a*** (own, audit 1 line 2)"), "{unmatched}");
+    assert!(
+        unmatched.contains("PARL\\a*** (own, audit 1 line 2)"),
+        "{unmatched}"
+    );
     assert!(!unmatched.contains("adaa"), "{unmatched}");
     let named = say(&["--as", "ann", "audits", "unmatched", "--names"]);
     assert!(named.contains("PARL\\adaa"), "{named}");
-    assert_eq!(bell.count("SELECT COUNT(*) FROM ledger WHERE act = 'names.read'").await, 1);
+    assert_eq!(
+        bell.count("SELECT COUNT(*) FROM ledger WHERE act = 'names.read'")
+            .await,
+        1
+    );
     let bound = say(&["--as", "ann", "audits", "bind", "1", "--to", "PARL\\abaraa"]);
-    assert!(bound.contains("1 findings have their account: 1 cases opened"), "{bound}");
+    assert!(
+        bound.contains("1 findings have their account: 1 cases opened"),
+        "{bound}"
+    );
 }

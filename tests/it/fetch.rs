@@ -63,7 +63,12 @@ async fn a_document_behind_a_token_is_taken_in_once_and_kept_nowhere() {
     let left: Vec<_> = std::fs::read_dir(std::env::temp_dir())
         .unwrap()
         .filter_map(Result::ok)
-        .filter(|entry| entry.file_name().to_string_lossy().starts_with("bell-audit-"))
+        .filter(|entry| {
+            entry
+                .file_name()
+                .to_string_lossy()
+                .starts_with("bell-audit-")
+        })
         .filter(|entry| {
             let text = std::fs::read_to_string(entry.path()).unwrap_or_default();
             text == AUDIT
@@ -103,7 +108,15 @@ async fn a_source_that_fails_raises_an_alarm_and_is_asked_again_after_a_while() 
         told.contains("the service refuses (status 403") && !told.contains("s3ntinel"),
         "{told}"
     );
-    let alarms = bell.app.store.begin().await.unwrap().alarms().await.unwrap();
+    let alarms = bell
+        .app
+        .store
+        .begin()
+        .await
+        .unwrap()
+        .alarms()
+        .await
+        .unwrap();
     assert_eq!(alarms[0].name, "audit.asked");
     // It is left alone for half a minute.
     assert_eq!(due(&bell.app).await.unwrap(), Gathered::default());
@@ -112,7 +125,15 @@ async fn a_source_that_fails_raises_an_alarm_and_is_asked_again_after_a_while() 
     service.expect(weak, Answer::Cut(AUDIT[..40].to_owned()));
     service.expect(weak, csv(AUDIT));
     assert_eq!(due(&bell.app).await.unwrap().taken.len(), 1);
-    let alarms = bell.app.store.begin().await.unwrap().alarms().await.unwrap();
+    let alarms = bell
+        .app
+        .store
+        .begin()
+        .await
+        .unwrap()
+        .alarms()
+        .await
+        .unwrap();
     assert_eq!(alarms, []);
 }
 
@@ -120,7 +141,10 @@ async fn a_source_that_fails_raises_an_alarm_and_is_asked_again_after_a_while() 
 async fn what_is_no_audit_is_refused_and_changes_nothing() {
     let service = Identity::start().await;
     let (bell, _secrets) = table(&service, "").await;
-    service.expect("GET /audits/weak.csv?week=9", csv("<html>please sign in</html>"));
+    service.expect(
+        "GET /audits/weak.csv?week=9",
+        csv("<html>please sign in</html>"),
+    );
     let failed = asked(&bell).await;
     assert_eq!(failed.failed.len(), 1, "{failed:?}");
     assert_eq!(bell.count("SELECT COUNT(*) FROM audits").await, 0);
@@ -133,7 +157,8 @@ async fn have_i_been_pwned_is_asked_with_its_key_and_as_slowly_as_it_wants() {
     let (bell, _secrets) = bell(&service, keys).await;
     service.wants(&format!("hibp-api-key {SECRET}"));
     let domain = "GET /api/v3/breacheddomain/parl.example";
-    let busy = json!({ "statusCode": 429, "message": "Rate limit is exceeded. Try again in 2 seconds." });
+    let busy =
+        json!({ "statusCode": 429, "message": "Rate limit is exceeded. Try again in 2 seconds." });
     service.expect(
         domain,
         Answer::With(429, vec![("retry-after", "1".to_owned())], busy.to_string()),
@@ -166,10 +191,15 @@ async fn graph_is_asked_page_by_page_and_an_expired_token_is_renewed() {
     let service = Identity::start().await;
     let keys = "kind = \"entra_risk\"\nfetch = \"graph\"\nurl = \"BASE\"\nlogin_url = \"BASE\"\ntenant = \"westbridge\"\nclient_id = \"bell\"\nclient_secret_file = \"SECRET_FILE\"";
     let (bell, _secrets) = bell(&service, keys).await;
-    let token = |name: &str| Answer::json(&json!({ "token_type": "Bearer", "expires_in": 3599, "access_token": name }));
+    let token = |name: &str| {
+        Answer::json(&json!({ "token_type": "Bearer", "expires_in": 3599, "access_token": name }))
+    };
     service.wants("Bearer one");
     service.expect(TOKEN, token("one"));
-    let next = format!("{}/v1.0/identityProtection/riskyUsers?$skiptoken=2", service.base);
+    let next = format!(
+        "{}/v1.0/identityProtection/riskyUsers?$skiptoken=2",
+        service.base
+    );
     service.expect(
         USERS,
         Answer::json(&json!({ "value": [risky("01", "high")], "@odata.nextLink": next })),
@@ -177,7 +207,10 @@ async fn graph_is_asked_page_by_page_and_an_expired_token_is_renewed() {
     // Throttled, and nobody says for how long.
     let second = "GET /v1.0/identityProtection/riskyUsers?$skiptoken=2";
     service.expect(second, Answer::With(429, Vec::new(), "{}".to_owned()));
-    service.expect(second, Answer::json(&json!({ "value": [risky("02", "low")] })));
+    service.expect(
+        second,
+        Answer::json(&json!({ "value": [risky("02", "low")] })),
+    );
     service.expect(DETECTIONS, Answer::json(&json!({ "value": [] })));
     let first = asked(&bell).await;
     assert_eq!(first.failed, [""; 0]);
@@ -193,7 +226,10 @@ async fn graph_is_asked_page_by_page_and_an_expired_token_is_renewed() {
         Answer::json(&json!({ "value": [], "@odata.nextLink": "https://evil.example/next" })),
     );
     let failed = asked(&bell).await;
-    assert!(failed.failed[0].contains("at another address"), "{failed:?}");
+    assert!(
+        failed.failed[0].contains("at another address"),
+        "{failed:?}"
+    );
     assert_eq!(bell.count("SELECT COUNT(*) FROM audits").await, before);
 }
 

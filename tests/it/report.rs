@@ -487,12 +487,15 @@ async fn the_workbook_has_real_numbers_and_instants_and_no_formula() {
     let accounts = told["by_category"]["total"]["valid"].as_f64();
     assert!(accounts.is_some(), "{}", told["by_category"]["total"]);
     assert!(
-        last.iter().any(|cell| matches!(cell, Data::Float(number) if Some(*number) == accounts)),
+        last.iter()
+            .any(|cell| matches!(cell, Data::Float(number) if Some(*number) == accounts)),
         "{last:?}"
     );
     let open = of("00-open-over-time");
     assert!(
-        open[1..].iter().all(|row| matches!(row[0], Data::DateTime(_))),
+        open[1..]
+            .iter()
+            .all(|row| matches!(row[0], Data::DateTime(_))),
         "{:?}",
         open[1]
     );
@@ -517,7 +520,11 @@ async fn what_changed_between_two_moments_is_each_figure_that_did() {
         .iter()
         .find(|one| one.table == "02-by-category" && one.row == "All" && one.column == "Open")
         .unwrap_or_else(|| panic!("{changes:?}"));
-    assert_eq!(total.before.as_deref(), Some(&open(&before)[..]), "{total:?}");
+    assert_eq!(
+        total.before.as_deref(),
+        Some(&open(&before)[..]),
+        "{total:?}"
+    );
     assert_eq!(total.after.as_deref(), Some(&open(&after)[..]), "{total:?}");
     // Backwards it is the same the other way round.
     let back = diff(&last, &first);

@@ -69,7 +69,9 @@ pub async fn bind(
     }
     let mut intake = Intake::default();
     for (audit, findings) in by_audit {
-        let Some(first) = findings.first() else { continue };
+        let Some(first) = findings.first() else {
+            continue;
+        };
         let taking = Taking {
             audit,
             names: app.realm(&first.realm)?.names.clone(),

@@ -34,7 +34,9 @@ pub enum Held {
         before: u64,
     },
     /// The second operator has to be another one.
-    #[error("whoever tried it first cannot confirm it; a second operator with the role security or approver can")]
+    #[error(
+        "whoever tried it first cannot confirm it; a second operator with the role security or approver can"
+    )]
     Alone,
     /// Nobody has tried it.
     #[error("there is nothing to confirm: take it in without --confirm first")]
@@ -100,7 +102,13 @@ pub(super) async fn note(app: &App, thing: &str, held: &Held, by: &str) -> anyho
     }
     let detail = serde_json::json!({ "why": held.to_string() }).to_string();
     let mut tx = app.store.begin().await?;
-    tx.note(app.clock.now(), by, "audit.held", Some(thing), Some(&detail))
-        .await?;
+    tx.note(
+        app.clock.now(),
+        by,
+        "audit.held",
+        Some(thing),
+        Some(&detail),
+    )
+    .await?;
     Ok(tx.commit().await?)
 }

@@ -17,8 +17,12 @@ async fn a_name_is_bound_to_the_account_that_was_named_last_and_to_none_of_anoth
         let same = Key::login(r"parl\ghost").unwrap();
         let mut tx = bed.tx().await;
         assert!(tx.bound(&realm(), &[&key]).await.unwrap().is_empty());
-        tx.bind_key(&realm(), &key, one, "ann", at(1)).await.unwrap();
-        tx.bind_key(&realm(), &same, other, "ben", at(2)).await.unwrap();
+        tx.bind_key(&realm(), &key, one, "ann", at(1))
+            .await
+            .unwrap();
+        tx.bind_key(&realm(), &same, other, "ben", at(2))
+            .await
+            .unwrap();
         let bound = tx.bound(&realm(), &[&key, &same]).await.unwrap();
         assert_eq!(bound.len(), 1);
         assert_eq!(bound[&(KeyKind::NetbiosSam, key.folded())], other);
@@ -31,7 +35,11 @@ async fn a_name_is_bound_to_the_account_that_was_named_last_and_to_none_of_anoth
         assert_eq!(tx.accounts_named(&realm(), "nobody").await.unwrap(), []);
         tx.commit().await.unwrap();
         assert_eq!(
-            bed.ledger().await.iter().filter(|act| act.contains("key.bound")).count(),
+            bed.ledger()
+                .await
+                .iter()
+                .filter(|act| act.contains("key.bound"))
+                .count(),
             2
         );
     })
@@ -58,12 +66,18 @@ async fn a_finding_that_named_nobody_is_given_to_an_account_once() {
         };
         assert_eq!(tx.findings_before("own", AuditId(99)).await.unwrap(), None);
         let audit = tx.add_audit(&new).await.unwrap();
-        let drafts = [finding("k1", None, at(-3)), finding("k2", Some(one), at(-3))];
+        let drafts = [
+            finding("k1", None, at(-3)),
+            finding("k2", Some(one), at(-3)),
+        ];
         tx.add_findings(audit, &drafts, at(0)).await.unwrap();
         assert_eq!(tx.findings_before("own", audit).await.unwrap(), None);
         let later = AuditId(audit.0 + 1);
         assert_eq!(tx.findings_before("own", later).await.unwrap(), Some(0));
-        assert_eq!(tx.audit(audit).await.unwrap().unwrap().file_name, "june.csv");
+        assert_eq!(
+            tx.audit(audit).await.unwrap().unwrap().file_name,
+            "june.csv"
+        );
         assert_eq!(tx.audit(later).await.unwrap(), None);
 
         let unmatched = tx.unmatched_findings(FindingId(0), 10).await.unwrap();
@@ -71,7 +85,13 @@ async fn a_finding_that_named_nobody_is_given_to_an_account_once() {
             panic!("{unmatched:?}")
         };
         assert_eq!(
-            (ghost.audit, &ghost.key.given[..], &ghost.why[..], ghost.bad_as_of, ghost.audit_as_of),
+            (
+                ghost.audit,
+                &ghost.key.given[..],
+                &ghost.why[..],
+                ghost.bad_as_of,
+                ghost.audit_as_of
+            ),
             (audit, r"PARL\ada", "nobody", at(-3), at(-2))
         );
         assert_eq!(tx.unmatched_findings(ghost.id, 10).await.unwrap(), []);
@@ -99,7 +119,10 @@ async fn who_tried_a_file_last_is_known_by_the_ledger() {
         tx.note(at(2), "ben", "audit.taken_in", Some("file:aa"), None)
             .await
             .unwrap();
-        assert_eq!(tx.held_by("file:aa").await.unwrap().as_deref(), Some("bell"));
+        assert_eq!(
+            tx.held_by("file:aa").await.unwrap().as_deref(),
+            Some("bell")
+        );
     })
     .await;
 }

@@ -77,6 +77,11 @@ impl Postgres {
         format!("postgres://pg:pg@127.0.0.1:{}/{database}", self.port)
     }
 
+    /// The folder of all that it keeps, its log included.
+    pub fn folder(&self) -> &Path {
+        self.place.path()
+    }
+
     pub fn port(&self) -> u16 {
         self.port
     }
