@@ -7,6 +7,9 @@ use serde::{Deserialize, Serialize};
 use super::address::{EmailAddress, fold};
 use super::ids::AccountId;
 
+/// A longer name is cut off: nobody has one.
+const MOST_CHARACTERS: usize = 320;
+
 /// One password store, such as `ad:PARL`, `entra:TENANT`, `unix:HOST`. Findings and evidence only meet inside a realm.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -87,12 +90,19 @@ impl std::fmt::Debug for Key {
 impl Key {
     /// A key of a known kind; none if the text is empty. Control characters are no part of any name.
     pub fn new(kind: KeyKind, given: &str) -> Option<Self> {
-        let given: String = given
-            .trim()
-            .chars()
-            .filter(|c| !c.is_control())
-            .take(320)
-            .collect();
+        let given = given.trim();
+        let is_plain = given.len() <= MOST_CHARACTERS
+            && given
+                .bytes()
+                .all(|byte| byte.is_ascii() && !byte.is_ascii_control());
+        let given = match is_plain {
+            true => given.to_owned(),
+            false => given
+                .chars()
+                .filter(|c| !c.is_control())
+                .take(MOST_CHARACTERS)
+                .collect(),
+        };
         (!given.is_empty()).then_some(Self { kind, given })
     }
 

@@ -171,7 +171,7 @@ async fn take(
         let (tx, id, own) = saving.tx().await?;
         taking.take(tx, id, items, own).await?;
         saving
-            .batch_ends(opened.reading.has_next(), confirmed)
+            .batch_ends(opened.reading.has_next().await, confirmed)
             .await?;
     }
     let ended = opened.reading.end().await?;

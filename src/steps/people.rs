@@ -70,7 +70,7 @@ pub async fn sync(
         };
         let (counts, changes) = tx.sync_people(&directory.realm, &entries, now).await?;
         synced.add(counts, changes);
-        match reading.is_whole || reading.has_next() {
+        match reading.is_whole || reading.has_next().await {
             true => whole = Some(tx),
             false => tx.commit().await?,
         }

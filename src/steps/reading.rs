@@ -4,6 +4,7 @@
 //! most a few batches are held, so memory does not grow with the directory.
 
 use std::ops::ControlFlow;
+use std::time::Duration;
 
 use anyhow::Context;
 use tokio::sync::mpsc;
@@ -13,6 +14,9 @@ use crate::directory::Summary;
 
 /// How many items are saved at once.
 const BATCH: usize = 500;
+
+/// For so long a transaction may be held open for what comes next: shorter than a disk takes to sync a few times.
+const BLINK: Duration = Duration::from_millis(20);
 
 /// What a reading came to, once all of it was read. A reader that did not get to its end gives an error in its place.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -83,6 +87,8 @@ pub struct Reading<T> {
     /// What is read counts together or not at all. Else each item is a fact of its own.
     pub is_whole: bool,
     batches: mpsc::Receiver<Vec<T>>,
+    /// What has come and was not asked for yet.
+    ahead: Option<Vec<T>>,
     reader: JoinHandle<anyhow::Result<Ended>>,
 }
 
@@ -100,6 +106,7 @@ impl<T: Send + 'static> Reading<T> {
         Self {
             is_whole: true,
             batches,
+            ahead: None,
             reader,
         }
     }
@@ -119,18 +126,26 @@ impl<T: Send + 'static> Reading<T> {
         Self {
             is_whole: false,
             batches,
+            ahead: None,
             reader,
         }
     }
 
     /// What comes next; none at the end, and after an error, which [`Reading::end`] tells.
     pub async fn next(&mut self) -> Option<Vec<T>> {
-        self.batches.recv().await
+        match self.ahead.take() {
+            Some(batch) => Some(batch),
+            None => self.batches.recv().await,
+        }
     }
 
-    /// Whether the next batch is here already, so that whoever asks for it need not wait.
-    pub fn has_next(&self) -> bool {
-        !self.batches.is_empty()
+    /// Whether the next batch is here, or comes in the blink of an eye.
+    pub async fn has_next(&mut self) -> bool {
+        if self.ahead.is_none() {
+            let coming = tokio::time::timeout(BLINK, self.batches.recv());
+            self.ahead = coming.await.ok().flatten();
+        }
+        self.ahead.is_some()
     }
 
     /// What it came to. What was handed on before an error is not all there is.

@@ -1,13 +1,18 @@
 //! What the evidence sources said of each account, and when it was last confirmed.
 
-use std::collections::HashMap;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashMap};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use sqlx::QueryBuilder;
 
-use super::{StoreError, Tx, ids, on, on_set, strange};
-use crate::domain::evidence::{Evidence, Grade};
+use super::{StoreError, Tx, ids, on, on_list, on_set, strange};
+use crate::domain::evidence::{Actor, Change, Evidence, Grade};
 use crate::domain::identity::Realm;
 use crate::domain::{AccountId, EvidenceId, Moment};
+
+/// How many rows are written at once.
+const MOST_ROWS: usize = 500;
 
 /// The newest evidence of an account.
 #[derive(Clone, PartialEq, Debug)]
@@ -23,13 +28,117 @@ pub struct LatestEvidence {
 impl LatestEvidence {
     fn of(id: i64, grade: &str, facts: &str, observed_at: i64) -> Result<Self, StoreError> {
         let bad = |column| strange("evidence", column, id);
-        let mut evidence: Evidence = serde_json::from_str(facts).map_err(|_| bad("facts"))?;
-        evidence.observed_at = Moment::from_micros(observed_at);
+        let facts: Facts = serde_json::from_str(facts).map_err(|_| bad("facts"))?;
         Ok(Self {
             id: EvidenceId(id),
             grade: Grade::from_word(grade).ok_or_else(|| bad("grade"))?,
-            evidence,
+            evidence: facts.at(Moment::from_micros(observed_at)),
         })
+    }
+}
+
+/// An account that the directory's immutable id names, and what is known of it.
+#[derive(Clone, PartialEq, Debug)]
+pub struct KnownObject {
+    /// Which.
+    pub account: AccountId,
+    /// Whether it has, or had, a case.
+    pub has_cases: bool,
+    /// Its newest evidence.
+    pub latest: Option<LatestEvidence>,
+}
+
+/// Evidence as it is kept: what is not said is not written. When it was observed has a column of its own.
+#[derive(Serialize, Deserialize)]
+#[serde(default)]
+struct Facts {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    changed: Option<Change>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    secret_changed_at: Option<Moment>,
+    #[serde(skip_serializing_if = "is_false")]
+    pending: bool,
+    #[serde(skip_serializing_if = "is_false")]
+    date_is_zero: bool,
+    #[serde(skip_serializing_if = "is_false")]
+    disabled: bool,
+    #[serde(skip_serializing_if = "is_true")]
+    exists: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sessions_valid_from: Option<Moment>,
+    #[serde(skip_serializing_if = "is_unknown")]
+    actor: Actor,
+}
+
+// Serde's form of a condition.
+#[allow(clippy::trivially_copy_pass_by_ref)]
+const fn is_false(it: &bool) -> bool {
+    !*it
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)]
+const fn is_true(it: &bool) -> bool {
+    *it
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)]
+const fn is_unknown(actor: &Actor) -> bool {
+    matches!(actor, Actor::Unknown)
+}
+
+impl Default for Facts {
+    fn default() -> Self {
+        Self {
+            changed: None,
+            secret_changed_at: None,
+            pending: false,
+            date_is_zero: false,
+            disabled: false,
+            exists: true,
+            sessions_valid_from: None,
+            actor: Actor::Unknown,
+        }
+    }
+}
+
+impl Facts {
+    /// All that evidence says but when that was observed.
+    fn of(evidence: &Evidence) -> Self {
+        let Evidence {
+            changed,
+            secret_changed_at,
+            pending,
+            date_is_zero,
+            disabled,
+            exists,
+            sessions_valid_from,
+            actor,
+            observed_at: _,
+        } = *evidence;
+        Self {
+            changed,
+            secret_changed_at,
+            pending,
+            date_is_zero,
+            disabled,
+            exists,
+            sessions_valid_from,
+            actor,
+        }
+    }
+
+    fn at(self, observed_at: Moment) -> Evidence {
+        Evidence {
+            changed: self.changed,
+            secret_changed_at: self.secret_changed_at,
+            pending: self.pending,
+            date_is_zero: self.date_is_zero,
+            disabled: self.disabled,
+            exists: self.exists,
+            sessions_valid_from: self.sessions_valid_from,
+            actor: self.actor,
+            observed_at,
+        }
     }
 }
 
@@ -118,44 +227,78 @@ impl Tx {
     }
 
     /// The accounts of a realm that bear these immutable ids of their directory, folded, and what is known of each. Of an id
-    /// that two bear nothing is said. One question for both, as a whole directory asks it at every sweep.
+    /// that two bear nothing is said. A whole directory asks this at every sweep, so it is one question for all of it, and
+    /// the answer is one text: a row of its own for each would take longer to hand over than to find.
     pub async fn known_by_object(
         &mut self,
         realm: &Realm,
-        object_ids: &[String],
-    ) -> Result<HashMap<String, (AccountId, Option<LatestEvidence>)>, StoreError> {
-        #[derive(Serialize)]
-        struct Sought<'a> {
-            key: &'a str,
-        }
-        type Row = (
-            String,
+        object_ids: &[&str],
+    ) -> Result<HashMap<String, KnownObject>, StoreError> {
+        type Row<'a> = (
+            Cow<'a, str>,
             i64,
+            u8,
             Option<i64>,
-            Option<String>,
-            Option<String>,
+            Option<&'a str>,
+            Option<Cow<'a, str>>,
             Option<i64>,
         );
-        let sought: Vec<Sought> = object_ids.iter().map(|key| Sought { key }).collect();
-        let rows: Vec<Row> = on_set!(
-            self, &sought, [key text],
-            "SELECT f.key, f.account_id, e.id, e.grade, e.facts, e.observed_at
-             FROM (SELECT k.key, MIN(k.account_id) AS account_id FROM d CROSS JOIN account_keys k CROSS JOIN accounts a
-                 WHERE k.kind = 'object_id' AND k.key = d.key AND a.id = k.account_id AND a.realm = $2 AND a.left_at IS NULL GROUP BY k.key HAVING COUNT(*) = 1) f
-             LEFT JOIN evidence e ON e.id = (SELECT MAX(l.id) FROM evidence l WHERE l.account_id = f.account_id)",
-            sqlx::query_as::<_, Row>, |query, db| query.bind(&realm.0).fetch_all(db).await
-        )?;
-        rows.into_iter()
-            .map(|(key, account, id, grade, facts, observed_at)| {
-                let latest = match (id, grade, facts, observed_at) {
-                    (Some(id), Some(grade), Some(facts), Some(observed_at)) => {
-                        Some(LatestEvidence::of(id, &grade, &facts, observed_at)?)
-                    }
-                    _ => None,
-                };
-                Ok((key, (AccountId(account), latest)))
-            })
-            .collect()
+        macro_rules! question {
+            ($list:literal, $row:literal) => {
+                concat!(
+                    "SELECT COALESCE(CAST(", $list, "(", $row, "(k.key, k.account_id, CASE WHEN EXISTS (SELECT 1 FROM cases c WHERE c.account_id = k.account_id) THEN 1 ELSE 0 END,
+                     e.id, e.grade, e.facts, e.observed_at)) AS TEXT), '[]')
+                     FROM d CROSS JOIN account_keys k CROSS JOIN accounts a LEFT JOIN evidence e ON e.id = (SELECT MAX(l.id) FROM evidence l WHERE l.account_id = k.account_id)
+                     WHERE k.kind = 'object_id' AND k.key = d.value AND a.id = k.account_id AND a.realm = $2 AND a.left_at IS NULL"
+                )
+            };
+        }
+        let list = serde_json::to_string(object_ids)?;
+        let (rows,): (String,) = match self {
+            Self::Sqlite(tx) => {
+                sqlx::query_as(concat!(
+                    "WITH d AS (SELECT value FROM json_each($1)) ",
+                    question!("json_group_array", "json_array")
+                ))
+                .bind(list)
+                .bind(&realm.0)
+                .fetch_one(&mut **tx)
+                .await?
+            }
+            Self::Postgres(tx) => {
+                sqlx::query_as(concat!(
+                    "WITH d AS (SELECT value FROM json_array_elements_text($1::json)) ",
+                    question!("json_agg", "json_build_array")
+                ))
+                .bind(list)
+                .bind(&realm.0)
+                .fetch_one(&mut **tx)
+                .await?
+            }
+        };
+        let rows: Vec<Row<'_>> = serde_json::from_str(&rows)?;
+        let mut known: HashMap<String, Option<KnownObject>> = HashMap::with_capacity(rows.len());
+        for (key, account, has_cases, id, grade, facts, observed_at) in rows {
+            let latest = match (id, grade, facts, observed_at) {
+                (Some(id), Some(grade), Some(facts), Some(observed_at)) => {
+                    Some(LatestEvidence::of(id, grade, &facts, observed_at)?)
+                }
+                _ => None,
+            };
+            let one = KnownObject {
+                account: AccountId(account),
+                has_cases: has_cases != 0,
+                latest,
+            };
+            known
+                .entry(key.into_owned())
+                .and_modify(|two| *two = None)
+                .or_insert(Some(one));
+        }
+        Ok(known
+            .into_iter()
+            .filter_map(|(key, one)| Some((key, one?)))
+            .collect())
     }
 
     /// Writes down that an evidence source was read.
@@ -186,20 +329,7 @@ impl Tx {
         drafts: &[EvidenceDraft],
         before: &HashMap<AccountId, LatestEvidence>,
     ) -> Result<(), StoreError> {
-        #[derive(Serialize)]
-        struct Set {
-            account_id: i64,
-            line: u64,
-            grade: &'static str,
-            facts: String,
-            observed_at: i64,
-        }
-        #[derive(Serialize)]
-        struct Same {
-            id: i64,
-            observed_at: i64,
-        }
-        let (mut new, mut same) = (Vec::new(), Vec::new());
+        let (mut new, mut same) = (Vec::new(), BTreeMap::<i64, Vec<i64>>::new());
         for draft in drafts {
             let observed_at = draft.evidence.observed_at;
             match before.get(&draft.account) {
@@ -208,34 +338,42 @@ impl Tx {
                         && says_the_same(&latest.evidence, &draft.evidence) =>
                 {
                     if latest.evidence.observed_at < observed_at {
-                        same.push(Same {
-                            id: latest.id.0,
-                            observed_at: observed_at.micros(),
-                        });
+                        let all = same.entry(observed_at.micros()).or_default();
+                        all.push(latest.id.0);
                     }
                 }
-                _ => new.push(Set {
-                    account_id: draft.account.0,
-                    line: draft.line,
-                    grade: draft.grade.word(),
-                    facts: serde_json::to_string(&draft.evidence)?,
-                    observed_at: observed_at.micros(),
-                }),
+                _ => new.push((draft, serde_json::to_string(&Facts::of(&draft.evidence))?)),
             }
         }
-        if !same.is_empty() {
-            on_set!(
-                self, &same, [id bigint, observed_at bigint],
-                "UPDATE evidence SET observed_at = d.observed_at FROM d WHERE evidence.id = d.id AND evidence.observed_at < d.observed_at",
-                sqlx::query, |query, db| query.execute(db).await.map(|_| ())
+        for (observed_at, ids) in same {
+            on_list!(
+                self,
+                &ids,
+                bigint,
+                "UPDATE evidence SET observed_at = $2 WHERE id IN (SELECT value FROM d) AND observed_at < $2",
+                sqlx::query,
+                |query, db| query.bind(observed_at).execute(db).await.map(|_| ())
             )?;
         }
-        if !new.is_empty() {
-            on_set!(
-                self, &new, [account_id bigint, line bigint, grade text, facts text, observed_at bigint],
-                "INSERT INTO evidence (account_id, read_id, line, facts, grade, observed_at) SELECT account_id, $2, line, facts, grade, observed_at FROM d",
-                sqlx::query, |query, db| query.bind(read).execute(db).await.map(|_| ())
-            )?;
+        // Bound one by one, not as one JSON text, which SQLite turns from text to its own form and back for each column: the first
+        // sweep of a directory writes as many rows as it has accounts.
+        for rows in new.chunks(MOST_ROWS) {
+            on!(self, db => {
+                let mut insert = QueryBuilder::new(
+                    "INSERT INTO evidence (account_id, read_id, line, facts, grade, observed_at) ",
+                );
+                insert.push_values(rows, |mut row, (draft, facts)| {
+                    row.push_bind(draft.account.0)
+                        .push_bind(read)
+                        .push_bind(i64::try_from(draft.line).unwrap_or(i64::MAX))
+                        .push_bind(facts)
+                        .push_bind(draft.grade.word())
+                        .push_bind(draft.evidence.observed_at.micros());
+                });
+                // Only what comes again is worth being kept prepared.
+                let is_usual = rows.len() == MOST_ROWS;
+                insert.build().persistent(is_usual).execute(db).await.map(|_| ())
+            })?;
         }
         Ok(())
     }

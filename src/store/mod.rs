@@ -51,7 +51,7 @@ pub use containments::{Containment, ContainmentDraft};
 pub use cursors::Cursor;
 pub use doubts::Verdict;
 pub use escalations::{Escalated, Escalation};
-pub use evidence::{CaseOfObject, EvidenceDraft, EvidenceRead, LatestEvidence};
+pub use evidence::{CaseOfObject, EvidenceDraft, EvidenceRead, KnownObject, LatestEvidence};
 pub use hand_overs::{
     HandOver, HandOverBegun, HandOverClaim, HandOverDraft, HandOverDue, HandOverEnd,
 };
@@ -220,7 +220,37 @@ macro_rules! on_set {
     }};
 }
 
-pub(crate) use {on, on_set};
+/// Run one statement over a list of numbers or texts. `d.value` is each, opened from the JSON text in `$1`; further binds
+/// start at `$2`.
+macro_rules! on_list {
+    ($tx:expr, $list:expr, $kind:ident, $sql:expr, $make:expr, |$query:ident, $db:ident| $run:expr) => {{
+        let list = serde_json::to_string($list)?;
+        match $tx {
+            $crate::store::Tx::Sqlite(tx) => {
+                let $db = &mut **tx;
+                let $query = $make(concat!(
+                    "WITH d AS (SELECT value FROM json_each($1)) ",
+                    $sql
+                ))
+                .bind(list);
+                $run
+            }
+            $crate::store::Tx::Postgres(tx) => {
+                let $db = &mut **tx;
+                let $query = $make(concat!(
+                    "WITH d AS (SELECT CAST(value AS ",
+                    stringify!($kind),
+                    ") AS value FROM json_array_elements_text($1::json)) ",
+                    $sql
+                ))
+                .bind(list);
+                $run
+            }
+        }
+    }};
+}
+
+pub(crate) use {on, on_list, on_set};
 
 impl Store {
     /// Begins a transaction that may write: SQLite takes its one write lock at once, so that it waits for its turn

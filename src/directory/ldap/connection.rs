@@ -2,7 +2,9 @@
 
 use ldap3::asn1::parse_tag;
 use ldap3::controls::{Control, ControlType, PagedResults};
-use ldap3::{Ldap, LdapConnAsync, LdapConnSettings, LdapError as Broken, LdapResult, Scope};
+use ldap3::{
+    Ldap, LdapConnAsync, LdapConnSettings, LdapError as Broken, LdapResult, Scope, SearchStream,
+};
 use secrecy::ExposeSecret;
 
 use super::entry::Entry;
@@ -10,6 +12,8 @@ use super::{LdapError, LdapOptions};
 
 /// How often a value that comes in parts is asked for; a directory of real people ends sooner.
 const MOST_PARTS: usize = 100;
+
+const PAGE: &str = "reading a page";
 
 /// A server that let us in.
 pub(super) struct Connection {
@@ -21,14 +25,25 @@ pub(super) struct Connection {
     pub referrals: u64,
 }
 
+/// Answers to a question that was asked, as they come.
+type Answers = SearchStream<'static, String, Vec<String>>;
+
 /// Where a paged search is.
 pub(super) struct Pages {
     base: String,
     filter: String,
     attributes: Vec<String>,
     size: i32,
-    /// The server's own mark of the next page; none after the last.
-    cookie: Option<Vec<u8>>,
+    stands: Stands,
+}
+
+enum Stands {
+    /// Nothing was asked yet.
+    AtTheBeginning,
+    /// The next page is on its way while the last is worked on.
+    Asked(Box<Answers>),
+    /// There is no further page.
+    AtTheEnd,
 }
 
 impl Pages {
@@ -38,7 +53,7 @@ impl Pages {
             filter: filter.to_owned(),
             attributes,
             size: i32::from(size),
-            cookie: Some(Vec::new()),
+            stands: Stands::AtTheBeginning,
         }
     }
 }
@@ -93,30 +108,33 @@ impl Connection {
         })
     }
 
-    /// The next page; none after the last.
+    /// The next page; none after the last. The one after it is asked for at once, so that the server need not wait for us.
     pub async fn page(&mut self, pages: &mut Pages) -> Result<Option<Vec<Entry>>, LdapError> {
-        let Some(cookie) = pages.cookie.take() else {
-            return Ok(None);
+        let mut answers = match std::mem::replace(&mut pages.stands, Stands::AtTheEnd) {
+            Stands::AtTheBeginning => Box::new(self.ask_page(pages, Vec::new()).await?),
+            Stands::Asked(answers) => answers,
+            Stands::AtTheEnd => return Ok(None),
         };
+        let (mut entries, result) = self.hear(PAGE, &mut answers).await?;
+        for entry in &mut entries {
+            self.complete(entry).await?;
+        }
+        if let Some(cookie) = next_page(&result).filter(|cookie| !cookie.is_empty()) {
+            let asked = self.ask_page(pages, cookie).await?;
+            pages.stands = Stands::Asked(Box::new(asked));
+        }
+        Ok(Some(entries))
+    }
+
+    async fn ask_page(&mut self, pages: &Pages, cookie: Vec<u8>) -> Result<Answers, LdapError> {
         let control = PagedResults {
             size: pages.size,
             cookie,
         };
         self.ldap.with_controls(control);
-        let (mut entries, result) = self
-            .ask(
-                "reading a page",
-                &pages.base,
-                Scope::Subtree,
-                &pages.filter,
-                &pages.attributes,
-            )
-            .await?;
-        pages.cookie = next_page(&result).filter(|cookie| !cookie.is_empty());
-        for entry in &mut entries {
-            self.complete(entry).await?;
-        }
-        Ok(Some(entries))
+        let (base, filter) = (&pages.base, &pages.filter);
+        self.ask(PAGE, base, Scope::Subtree, filter, &pages.attributes)
+            .await
     }
 
     /// All that matches, of which there is little.
@@ -128,9 +146,9 @@ impl Connection {
         filter: &str,
         attributes: &[String],
     ) -> Result<Vec<Entry>, LdapError> {
-        self.ask(doing, base, scope, filter, attributes)
-            .await
-            .map(|(entries, _)| entries)
+        let mut answers = self.ask(doing, base, scope, filter, attributes).await?;
+        let (entries, _) = self.hear(doing, &mut answers).await?;
+        Ok(entries)
     }
 
     /// One entry by its name; none if it is not there, or not ours to see.
@@ -165,19 +183,24 @@ impl Connection {
         scope: Scope,
         filter: &str,
         attributes: &[String],
-    ) -> Result<(Vec<Entry>, LdapResult), LdapError> {
-        let lost = |error: Broken, server: &str| cut(server, doing, &error);
-        let mut stream = self
-            .ldap
+    ) -> Result<Answers, LdapError> {
+        self.ldap
             .with_timeout(self.timeout)
             .streaming_search(base, scope, filter, attributes.to_vec())
             .await
-            .map_err(|error| lost(error, &self.server))?;
+            .map_err(|error| cut(&self.server, doing, &error))
+    }
+
+    async fn hear(
+        &mut self,
+        doing: &'static str,
+        answers: &mut Answers,
+    ) -> Result<(Vec<Entry>, LdapResult), LdapError> {
         let mut entries = Vec::new();
-        while let Some(item) = stream
+        while let Some(item) = answers
             .next()
             .await
-            .map_err(|error| lost(error, &self.server))?
+            .map_err(|error| cut(&self.server, doing, &error))?
         {
             if item.is_ref() {
                 self.referrals += 1;
@@ -189,7 +212,7 @@ impl Connection {
                 entries.push(Entry::parse(item).ok_or_else(malformed)?);
             }
         }
-        let result = stream.finish().await;
+        let result = answers.finish().await;
         ended(&self.server, doing, &result)?;
         Ok((entries, result))
     }

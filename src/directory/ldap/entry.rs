@@ -121,7 +121,7 @@ impl Entry {
 
 fn attribute(tag: StructureTag) -> Option<Attribute> {
     let mut parts = constructed(tag)?.into_iter();
-    let described = String::from_utf8(primitive(parts.next()?)?).ok()?;
+    let mut name = String::from_utf8(primitive(parts.next()?)?).ok()?;
     let values = constructed(parts.next()?)?
         .into_iter()
         .map(primitive)
@@ -129,13 +129,16 @@ fn attribute(tag: StructureTag) -> Option<Attribute> {
         .into_iter()
         .filter(|value| value.len() <= MOST_BYTES)
         .collect();
-    let mut words = described.split(';');
-    let name = words.next()?.to_lowercase();
-    let more_from = words
+    // Names of attributes are ASCII (RFC 4512 section 2.5).
+    name.make_ascii_lowercase();
+    let own = name.find(';').unwrap_or(name.len());
+    let more_from = name
+        .split(';')
         .filter_map(|option| option.strip_prefix("range="))
         .find_map(|range| range.split_once('-'))
         .and_then(|(_, last)| last.parse::<u32>().ok())
         .map(|last| last.saturating_add(1));
+    name.truncate(own);
     Some(Attribute {
         name,
         values,

@@ -48,8 +48,8 @@ impl<'a> Saving<'a> {
         Ok((tx, id, &mut self.own))
     }
 
-    /// A batch is complete. One that is here already may come into the same transaction, so that a directory which answers
-    /// faster than a disk syncs is not slowed down; nothing is held open while we wait for it, or for long.
+    /// A batch is complete. One that is here, or as good as here, may come into the same transaction, so that a directory which
+    /// answers faster than a disk syncs is not slowed down; nothing is held open while we wait for a network.
     pub async fn batch_ends(
         &mut self,
         has_next: bool,

@@ -1,6 +1,6 @@
 //! Taking: a batch of evidence becomes stored facts, and moves the cases that it speaks of.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::Confirmed;
 use crate::app::App;
@@ -43,7 +43,9 @@ impl Line {
     }
 
     fn of_account(self, account: AccountId, said: &mut Lines) {
-        let (line, told) = said.entry(account).or_default();
+        let (line, told) = said
+            .entry(account)
+            .or_insert_with(|| (0, Vec::with_capacity(1)));
         *line = self.line;
         told.push(self.told);
     }
@@ -56,8 +58,8 @@ type Lines = BTreeMap<AccountId, (u64, Vec<Told>)>;
 #[derive(Default)]
 struct Said {
     lines: Lines,
-    /// Accounts that were found by their immutable id, of which all that is known came with it.
-    found: HashSet<AccountId>,
+    /// Accounts that were found by their immutable id, of which all that is known came with it; whether they have cases.
+    found: HashMap<AccountId, bool>,
     before: HashMap<AccountId, LatestEvidence>,
 }
 
@@ -111,10 +113,20 @@ impl Taking<'_> {
         }
         confirmed.entries += rows.len() as u64;
         let said = self.matched(tx, rows, confirmed).await?;
-        let accounts: Vec<AccountId> = said.lines.keys().copied().collect();
+        let (mut accounts, mut named) = (Vec::new(), Vec::new());
+        for account in said.lines.keys() {
+            match said.found.get(account) {
+                Some(true) => accounts.push(*account),
+                Some(false) => {}
+                None => named.push(*account),
+            }
+        }
         let before = said.before;
         let drafts = drafts(said.lines, &before);
         tx.add_evidence(id, &drafts, &before).await?;
+        if !named.is_empty() {
+            accounts.extend(tx.accounts_with_cases(&named).await?);
+        }
         self.decide(tx, &accounts, confirmed).await
     }
 
@@ -157,7 +169,7 @@ impl Taking<'_> {
             }
         }
         let named = said.lines.keys().copied();
-        let named: Vec<AccountId> = named.filter(|id| !said.found.contains(id)).collect();
+        let named: Vec<AccountId> = named.filter(|id| !said.found.contains_key(id)).collect();
         said.before.extend(tx.latest_evidence(&named).await?);
         Ok(said)
     }
@@ -173,17 +185,21 @@ impl Taking<'_> {
             let own = row.keys.iter().find(|key| key.kind == KeyKind::ObjectId);
             own.map(Key::folded)
         };
-        let ids: BTreeSet<String> = rows.iter().filter_map(id).collect();
-        let mut known = tx
-            .known_by_object(&self.source.realm, &ids.into_iter().collect::<Vec<_>>())
-            .await?;
+        let ids: Vec<Option<String>> = rows.iter().map(id).collect();
+        // In the order in which the database keeps them, each once.
+        let mut asked: Vec<&str> = ids.iter().flatten().map(String::as_str).collect();
+        asked.sort_unstable();
+        asked.dedup();
+        let mut known = tx.known_by_object(&self.source.realm, &asked).await?;
         let mut others = Vec::new();
-        for row in rows {
-            match id(&row).and_then(|id| known.get_mut(&id)) {
-                Some((account, latest)) => {
-                    row.of_account(*account, &mut said.lines);
-                    said.found.insert(*account);
-                    said.before.extend(latest.take().map(|one| (*account, one)));
+        for (row, id) in rows.into_iter().zip(&ids) {
+            match id.as_ref().and_then(|id| known.get_mut(id)) {
+                Some(known) => {
+                    let account = known.account;
+                    row.of_account(account, &mut said.lines);
+                    said.found.insert(account, known.has_cases);
+                    let latest = known.latest.take();
+                    said.before.extend(latest.map(|latest| (account, latest)));
                 }
                 None => others.push(row),
             }
@@ -191,17 +207,17 @@ impl Taking<'_> {
         Ok(others)
     }
 
+    /// What is known now does to the cases of these accounts, which have or had one.
     async fn decide(
         &self,
         tx: &mut Tx,
         accounts: &[AccountId],
         confirmed: &mut Confirmed,
     ) -> anyhow::Result<()> {
-        let accounts = tx.accounts_with_cases(accounts).await?;
         if accounts.is_empty() {
             return Ok(());
         }
-        let deciding = tx.deciding(&accounts).await?;
+        let deciding = tx.deciding(accounts).await?;
         let latest = &deciding.evidence;
         let mut open: Vec<&CaseRow> = deciding.open.values().collect();
         open.sort_by_key(|case| case.id);
@@ -266,7 +282,7 @@ impl Taking<'_> {
         let threads: BTreeSet<i64> = closed.iter().filter_map(|(_, case)| case.thread).collect();
         tx.end_threads(&threads.into_iter().collect::<Vec<_>>(), self.now)
             .await?;
-        confirmed.reopened += self.reopen(tx, &accounts, latest).await?;
+        confirmed.reopened += self.reopen(tx, accounts, latest).await?;
         Ok(())
     }
 

@@ -164,9 +164,17 @@ async fn accounts_are_found_by_the_directorys_ids_and_those_with_cases_are_known
             folded(with[2].account),
             "nobody".to_owned(),
         ];
+        let ids = ids.each_ref().map(String::as_str);
         let found = tx.known_by_object(&realm(), &ids).await.unwrap();
         assert_eq!(found.len(), 2);
-        assert_eq!(found[&ids[1]], (with[2].account, None));
+        for (id, account, has_cases) in [
+            (ids[0], with[0].account, with[0].account == cases[0].account),
+            (ids[1], with[2].account, with[2].account == cases[0].account),
+        ] {
+            let known = &found[id];
+            assert_eq!((known.account, known.has_cases), (account, has_cases));
+            assert_eq!(known.latest, None);
+        }
         let elsewhere = division_bell::domain::identity::Realm("ad:ELSEWHERE".to_owned());
         assert!(
             tx.known_by_object(&elsewhere, &ids)
@@ -176,8 +184,21 @@ async fn accounts_are_found_by_the_directorys_ids_and_those_with_cases_are_known
         );
 
         let accounts: Vec<_> = with.iter().map(|who| who.account).collect();
-        let found = tx.accounts_with_cases(&accounts).await.unwrap();
-        assert_eq!(found, [cases[0].account]);
+        let found_with = tx.accounts_with_cases(&accounts).await.unwrap();
+        assert_eq!(found_with, [cases[0].account]);
+        tx.commit().await.unwrap();
+
+        reading(
+            &bed,
+            &[says(with[2].account, changed(Some(at(-50)), at(1)))],
+        )
+        .await;
+        let mut tx = bed.tx().await;
+        let known = tx.known_by_object(&realm(), &ids).await.unwrap();
+        let latest = tx.latest_evidence(&accounts).await.unwrap();
+        assert_eq!(known[ids[0]].latest, None);
+        assert_eq!(known[ids[1]].latest.as_ref(), latest.get(&with[2].account));
+        assert!(known[ids[1]].latest.is_some());
     })
     .await;
 }
