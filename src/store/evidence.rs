@@ -355,8 +355,8 @@ impl Tx {
                 |query, db| query.bind(observed_at).execute(db).await.map(|_| ())
             )?;
         }
-        // Bound one by one, not as one JSON text: the first sweep of a directory writes as many rows as it has accounts, and
-        // SQLite would spend more time on the text than on the table.
+        // Bound one by one, not as one JSON text, which SQLite turns from text to its own form and back for each column: the first
+        // sweep of a directory writes as many rows as it has accounts.
         for rows in new.chunks(MOST_ROWS) {
             on!(self, db => {
                 let mut insert = QueryBuilder::new(

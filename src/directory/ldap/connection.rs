@@ -41,7 +41,7 @@ enum Stands {
     /// Nothing was asked yet.
     AtTheBeginning,
     /// The next page is on its way while the last is worked on.
-    Asked(Answers),
+    Asked(Box<Answers>),
     /// There is no further page.
     AtTheEnd,
 }
@@ -111,7 +111,7 @@ impl Connection {
     /// The next page; none after the last. The one after it is asked for at once, so that the server need not wait for us.
     pub async fn page(&mut self, pages: &mut Pages) -> Result<Option<Vec<Entry>>, LdapError> {
         let mut answers = match std::mem::replace(&mut pages.stands, Stands::AtTheEnd) {
-            Stands::AtTheBeginning => self.ask_page(pages, Vec::new()).await?,
+            Stands::AtTheBeginning => Box::new(self.ask_page(pages, Vec::new()).await?),
             Stands::Asked(answers) => answers,
             Stands::AtTheEnd => return Ok(None),
         };
@@ -120,7 +120,8 @@ impl Connection {
             self.complete(entry).await?;
         }
         if let Some(cookie) = next_page(&result).filter(|cookie| !cookie.is_empty()) {
-            pages.stands = Stands::Asked(self.ask_page(pages, cookie).await?);
+            let asked = self.ask_page(pages, cookie).await?;
+            pages.stands = Stands::Asked(Box::new(asked));
         }
         Ok(Some(entries))
     }
