@@ -253,6 +253,26 @@ async fn after_every_sample_nothing_of_any_secret_is_in_the_database_or_in_what_
     }
 }
 
+/// Those of the places found in a core image that are no part of the program's own text: the demo's files are in it, and
+/// have passwords of their own.
+fn foreign(found: &str, image: &Path) -> Vec<String> {
+    let image = std::fs::read(image).unwrap();
+    let demo: Vec<u8> = ["weak-passwords.csv", "weak-passwords-2.csv"]
+        .iter()
+        .flat_map(|name| std::fs::read(sample("demo").join(name)).unwrap())
+        .collect();
+    let is_demos = |line: &&str| {
+        let offset: usize = line
+            .split(':')
+            .find_map(|word| word.parse().ok())
+            .expect("a path, an offset and what was found");
+        let around = &image[offset - 16..offset + 12];
+        demo.windows(around.len()).any(|window| window == around)
+    };
+    let lines = found.lines().filter(|line| !is_demos(line));
+    lines.map(ToOwned::to_owned).collect()
+}
+
 /// A running service, killed at the end.
 struct Serving(Child);
 
@@ -326,7 +346,9 @@ async fn after_every_sample_nothing_of_any_secret_is_in_a_core_image_of_the_proc
         .arg(&image)
         .output();
     assert!(known.unwrap().status.success());
-    assert_eq!(leaks(&[&image, &log]), "");
+    let none: [String; 0] = [];
+    assert_eq!(foreign(&leaks(&[&image]), &image), none);
+    assert_eq!(leaks(&[&log]), "");
     let database = ["bell.db", "bell.db-wal"].map(|name| own.path(name));
     let files: Vec<&Path> = database
         .iter()

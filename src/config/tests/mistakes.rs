@@ -290,6 +290,26 @@ fn every_mistake_is_told_once_with_what_to_do() {
         ),
         (
             "##[[source]]\n",
+            "[[source]]\nname = \"a\"\nkind = \"account_names\"\n",
+            "source.weakness: it is missing",
+        ),
+        (
+            "##[[source]]\n",
+            "[[source]]\nname = \"a\"\nkind = \"account_names\"\nweakness = \"weak/crackd\"\n",
+            "source.weakness: \"weak/crackd\" is not known; did you mean weak/cracked?",
+        ),
+        (
+            "##[[source]]\n",
+            "[[source]]\nname = \"a\"\nkind = \"hashcat_show\"\ndomain_sid = \"S-1-5-21-1-2-3\"\n",
+            "source.domain_sid: only kind = \"dump\" or \"john_show\" has it; remove it",
+        ),
+        (
+            "##[[source]]\n",
+            "[[source]]\nname = \"a\"\nkind = \"dump\"\ndomain_sid = \"S-1-5-21-1-2-3-1103\"\n",
+            "source.domain_sid: this is no domain's security identifier",
+        ),
+        (
+            "##[[source]]\n",
             "[[source]]\nname = \"a\"\nkind = \"john_show\"\ndomain = \"a.example\"\n",
             "source.domain: only kind = \"hibp_domain\" or \"hibp_stealer_logs\" has it; remove it",
         ),
