@@ -131,6 +131,7 @@ impl Desk {
     fn posts(&self) -> Vec<String> {
         crate::support::files(&self.bell.path("discord"))
             .iter()
+            .filter(|path| path.extension().is_some_and(|form| form == "json"))
             .map(|path| std::fs::read_to_string(path).unwrap())
             .collect()
     }

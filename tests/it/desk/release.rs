@@ -43,7 +43,7 @@ async fn a_statement_goes_from_draft_to_post_with_its_figures_frozen() {
     let posts = desk.posts();
     assert_eq!(posts.len(), 1);
     assert!(posts[0].contains(&figure.shown), "{}", posts[0]);
-    assert!(posts[0].contains("statement 1"), "{}", posts[0]);
+    assert!(posts[0].contains("/S1 · statement 1"), "{}", posts[0]);
     assert_eq!(
         desk.acts("statement.").await,
         [
@@ -280,7 +280,7 @@ async fn what_is_out_is_corrected_or_withdrawn_by_a_new_one_and_its_post_says_so
     let marked = desk
         .posts()
         .into_iter()
-        .find(|post| post.contains("Statement 1"))
+        .find(|post| post.contains("/S1 · statement 1"))
         .unwrap();
     assert!(marked.contains("Corrected by statement 2"), "{marked}");
     assert!(marked.contains("We know that"), "its text stays: {marked}");
