@@ -308,7 +308,7 @@ mod tests {
             .iter()
             .filter_map(|item| match item {
                 Item::Row(row) => Some(row.keys[0].given.as_str()),
-                Item::Reject(_) | Item::Skipped(_) => None,
+                Item::Attempt(_) | Item::Reject(_) | Item::Skipped(_) => None,
             })
             .collect()
     }

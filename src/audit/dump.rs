@@ -240,7 +240,7 @@ pub(super) fn walk(
             } => (number, see(text.trim_ascii_end(), ended, &mut section)),
         };
         if number > MAX_LINES {
-            return Err(AuditError::TooMany);
+            return Err(AuditError::LongDump);
         }
         if let Some(seen) = seen {
             take(number, charset, seen)?;

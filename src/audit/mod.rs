@@ -245,7 +245,7 @@ pub enum AuditError {
     TooLarge,
     /// More accounts than there can be.
     #[error("the file has more than 20 million lines, which no dump of one organisation has")]
-    TooMany,
+    LongDump,
     /// What unpacks without end.
     #[error(
         "the archive unpacks to more than {times} times its length, as only one does that was made to do harm"

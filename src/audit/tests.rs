@@ -270,7 +270,7 @@ fn names(netbios: &str, dns: &str) -> RealmNames {
     }
 }
 
-fn make(file: &str, format: Format, items: &[Item]) -> Made {
+fn make(format: Format, items: &[Item]) -> Made {
     let directory = Directory::read(include_bytes!("../../tests/audits/directory.csv"));
     let names = names("PARL", "parl.example");
     let mut made = Made::default();
@@ -375,7 +375,7 @@ fn expected_findings(file: &str) -> BTreeSet<[String; 4]> {
 
 /// Compares what was made of a sample with all that is expected of it.
 fn check(file: &str, expected_as: &str, format: Format, items: &[Item], summary: &Summary) {
-    let mut made = make(file, format, items);
+    let mut made = make(format, items);
     let findings = expected_findings(file);
     assert!(!findings.is_empty(), "nothing is expected of {file}");
     assert_eq!(made.findings, findings, "{file}");

@@ -174,7 +174,7 @@ async fn account(tx: &mut Tx, finding: FindingId, to: &str) -> anyhow::Result<Ac
         );
     };
     let login = to.rsplit_once('\\').map_or(to, |(_, name)| name);
-    match tx.accounts_named(&realm, &fold(login)).await?[..] {
+    match tx.accounts_of_login(&realm, &fold(login)).await?[..] {
         [one] => Ok(one),
         [] => anyhow::bail!("no account of {realm} has this name"),
         [..] => anyhow::bail!("more than one account of {realm} has this name; give its number"),

@@ -11,7 +11,7 @@ use reqwest::Url;
 use secrecy::SecretString;
 use serde::Serialize;
 
-pub(super) use self::access::client_or_certificate;
+pub(in crate::config) use self::access::client_or_certificate;
 pub use self::access::{Access, Certificate, Client, ClientProof, ServiceAccount, Signing};
 use super::evidence::synchronised;
 use super::hashed;

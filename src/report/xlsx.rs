@@ -50,13 +50,13 @@ pub fn render_xlsx(report: &Report) -> Result<Vec<u8>, ReportError> {
         .into_iter()
         .map(|(name, value)| vec![Content::Text(name.to_owned()), Content::Text(value)])
         .collect();
-    let heads = ["what", "value"].map(str::to_owned).to_vec();
-    sheet(book.add_worksheet(), "00-about", &heads, about, &looks)?;
+    let names = ["what", "value"].map(str::to_owned);
+    sheet(book.add_worksheet(), "00-about", &names, about, &looks)?;
     burn_down(&mut book, report, &looks)?;
     for table in tables::all(report) {
-        let heads: Vec<String> = table.columns.iter().flat_map(heads).collect();
+        let names: Vec<String> = table.columns.iter().flat_map(heads).collect();
         let rows = rows(&table)?;
-        sheet(book.add_worksheet(), table.file, &heads, rows, &looks)?;
+        sheet(book.add_worksheet(), table.file, &names, rows, &looks)?;
     }
     Ok(book.save_to_buffer()?)
 }

@@ -104,7 +104,7 @@ impl Tx {
     }
 
     /// The accounts of a realm that this login names: a sAMAccountName, a principal name or an address, folded.
-    pub async fn accounts_named(
+    pub async fn accounts_of_login(
         &mut self,
         realm: &Realm,
         login: &str,

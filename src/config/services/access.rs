@@ -114,7 +114,7 @@ pub(super) fn client(own: &Section<'_>) -> Read<Access<Client>> {
 }
 
 /// A client by its secret or its certificate.
-pub(super) fn client_or_certificate(own: &Section<'_>) -> Read<Access<Client>> {
+pub(in crate::config) fn client_or_certificate(own: &Section<'_>) -> Read<Access<Client>> {
     let certificate = certificate(own);
     let id = own.optional("client_id", line);
     let secret = secret(own, &CLIENT);

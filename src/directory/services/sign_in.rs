@@ -13,7 +13,7 @@ use serde::Deserialize;
 use serde_json::json;
 use zeroize::Zeroizing;
 
-use super::{Client, Proof, ServiceError, assertion};
+use super::{Access, Client, Proof, ServiceError, assertion};
 use crate::domain::Moment;
 use crate::token::TokenSource;
 

@@ -32,7 +32,7 @@ async fn a_name_is_bound_to_the_account_that_was_named_last_and_to_none_of_anoth
         assert_eq!(tx.realm_of(AccountId(99)).await.unwrap(), None);
         assert_eq!(tx.accounts_of(&realm()).await.unwrap(), 2);
         assert_eq!(tx.accounts_of(&elsewhere).await.unwrap(), 0);
-        assert_eq!(tx.accounts_named(&realm(), "nobody").await.unwrap(), []);
+        assert_eq!(tx.accounts_of_login(&realm(), "nobody").await.unwrap(), []);
         tx.commit().await.unwrap();
         assert_eq!(
             bed.ledger()
