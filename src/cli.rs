@@ -214,9 +214,12 @@ pub enum People {
 /// `bell intake …`
 #[derive(Debug, Args)]
 pub struct Intake {
-    /// The audit files.
+    /// The audit files. A dump of hashes and the lists that it is joined with go into one command: bell intake DUMP LIST…
     #[arg(required = true)]
     pub files: Vec<PathBuf>,
+    /// Only say what each file is, what shows it, and what else it could have been. Reads its first 64 KiB; writes nothing.
+    #[arg(long)]
+    pub explain: bool,
     /// Read them as this, whatever they look like.
     #[arg(long, value_name = "FORMAT", value_parser = PossibleValuesParser::new(Format::WORDS))]
     pub format: Option<String>,

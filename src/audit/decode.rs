@@ -17,6 +17,9 @@ pub(super) const CHUNK: usize = 64 * 1024;
 /// Bytes that one line, or one record of a table, may have.
 pub(super) const MAX_LINE: usize = 64 * 1024;
 
+/// Bytes that a file of one value may have.
+pub(super) const MAX_WHOLE: usize = 50 * 1024 * 1024;
+
 /// What a file without byte order mark is read as: an 8-bit code page where it is not UTF-8, or UTF-16 in any case.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct CodePage(&'static Encoding);
@@ -291,7 +294,7 @@ impl<R: Read> Bytes<R> {
             Ok(0) => self.ended = true,
             Ok(count) => self.len += count.min(room),
             Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(AuditError::Io(error)),
+            Err(error) => return Err(AuditError::from_io(error)),
         }
         Ok(())
     }
@@ -301,6 +304,33 @@ impl<R: Read> Bytes<R> {
         match &self.wide {
             None if fresh.contains(&0) => Err(AuditError::ZeroByte),
             None | Some(_) => Ok(()),
+        }
+    }
+
+    /// All that is left of the file as text, for formats that are one value. No longer than [`MAX_WHOLE`].
+    pub(super) fn whole(&mut self) -> Result<Zeroizing<String>, AuditError> {
+        let mut all: Zeroizing<Vec<u8>> = Zeroizing::default();
+        loop {
+            let chunk = self.chunk()?;
+            if chunk.is_empty() {
+                break;
+            }
+            if all.len() + chunk.len() > MAX_WHOLE {
+                return Err(AuditError::TooLarge);
+            }
+            let count = chunk.len();
+            // Grown by hand, so that what is moved away from is wiped.
+            if all.capacity() - all.len() < count {
+                let mut larger = Zeroizing::new(Vec::with_capacity((all.len() + count) * 2));
+                larger.extend_from_slice(&all);
+                all = larger;
+            }
+            all.extend_from_slice(chunk);
+            self.consume(count);
+        }
+        match self.charset.text(&all) {
+            Some(text) => Ok(Zeroizing::new(text.into_owned())),
+            None => Err(AuditError::BadEncoding),
         }
     }
 

@@ -6,7 +6,8 @@
 use std::io::Read;
 
 use super::decode::{Bytes, Line, Lines};
-use super::detect::{Head, Look, Refusal, potfile};
+use super::detect::{Head, Look, Refusal};
+use super::hash_lists::look_potfile;
 use super::{AuditError, ReadOptions, Sink, SkipReason, nt};
 use crate::domain::finding::{AuditRow, RejectReason, Weakness};
 use crate::domain::identity::Key;
@@ -107,7 +108,10 @@ pub(super) fn look(head: &Head<'_>) -> Look {
     head.lines_like("a name, an NT hash and something more", |line| {
         split(line.as_bytes()).is_some()
     })
-    .unless(&potfile(head), "they begin with the hash, not with a name")
+    .unless(
+        &look_potfile(head),
+        "they begin with the hash, not with a name",
+    )
 }
 
 /// A line's name and hash, and its rest; none if it is no line of this format.

@@ -201,7 +201,7 @@ fn weakness(shown: &Shown<'_>) -> Option<Weakness> {
 }
 
 /// The directory's own mark, which secretsdump adds in the auditor's local time.
-fn baseline(rest: &[u8], options: &ReadOptions<'_>) -> Option<Baseline> {
+pub(super) fn baseline(rest: &[u8], options: &ReadOptions<'_>) -> Option<Baseline> {
     let zone = options.time_zone?;
     let rest = std::str::from_utf8(rest).ok()?;
     let (_, after) = rest.split_once("(pwdLastSet=")?;
@@ -279,7 +279,7 @@ fn split_dump<'a>(login: &'a [u8], after: &'a [u8]) -> Option<Shown<'a>> {
     None
 }
 
-fn is_number(field: &[u8]) -> bool {
+pub(super) fn is_number(field: &[u8]) -> bool {
     (1..=10).contains(&field.len()) && field.iter().all(u8::is_ascii_digit)
 }
 

@@ -7,14 +7,20 @@
 //! A file may name the same finding twice: the store's dedupe key merges them, so readers do not remember what they saw.
 //! Whether the keys of one line agree is decided at matching (`domain::identity::resolve`), which knows the directory.
 
+mod account_names;
 mod culture;
 mod dates;
 mod decode;
 mod detect;
+mod dsinternals;
+mod dsinternals_object;
+mod dump;
 mod entra;
 mod exchange;
 mod google;
+mod hash_lists;
 mod hashcat;
+mod hashcat_outfile;
 mod hibp;
 mod john;
 mod json;
@@ -25,9 +31,11 @@ mod meanings;
 mod netexec;
 mod nt;
 mod okta;
+mod packed;
 mod passwordsolution;
 mod records;
 mod stealer;
+mod survey;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -47,9 +55,12 @@ pub use detect::{
     Detected, Explained, HEAD_BYTES, HashList, Kind, Near, Nearest, Refusal, detect, detect_for,
     explain,
 };
+pub use hash_lists::Joined;
 pub use hibp::{BadCatalogue, Breach, Catalogue};
 pub use mapping::{BadMapping, Mapping};
 pub use meanings::Meanings;
+pub use packed::{Unpacked, unpack};
+pub use survey::Survey;
 
 /// What the configuration of a source says about its files.
 #[derive(Clone, Copy, Default, Debug)]
@@ -65,6 +76,10 @@ pub struct ReadOptions<'a> {
     /// The zone of the auditor's clock. Without it a table's times without zone are UTC, and what a dump says about the
     /// last change is not read: taken in a wrong zone it could close a case that is open.
     pub time_zone: Option<Tz>,
+    /// What is wrong with all accounts of a list. Needed for [`Format::AccountNames`].
+    pub weakness: Option<Weakness>,
+    /// What the first way through a dump found. Needed for [`Format::Dump`].
+    pub survey: Option<&'a Survey>,
     /// What text is read as that is not UTF-8. Windows-1252 if nothing is said.
     pub code_page: CodePage,
     /// Mail domains that are ours. If there is none, all are.
@@ -179,6 +194,14 @@ skip_reasons! {
     FailedChange = "failed_change";
     /// An account of somebody else's domain.
     ForeignDomain = "foreign_domain";
+    /// A former password.
+    History = "history";
+    /// An account of one machine alone, in a dump of the domain.
+    LocalSam = "local_sam";
+    /// A secret of a machine's own, or one that it remembers.
+    LsaOrCached = "lsa_or_cached";
+    /// A Kerberos key.
+    KerberosKey = "kerberos_key";
 }
 
 /// What was in a file, once it has been read to its end.
@@ -217,6 +240,29 @@ pub enum AuditError {
     /// UTF-16 without its mark, or no text at all.
     #[error("{}", Refusal::ZeroByte)]
     ZeroByte,
+    /// It is one value, and a very long one.
+    #[error("the file is longer than 50 MiB, which no file of this format is")]
+    TooLarge,
+    /// More accounts than there can be.
+    #[error("the file has more than 20 million lines, which no dump of one organisation has")]
+    TooMany,
+    /// What unpacks without end.
+    #[error(
+        "the archive unpacks to more than {times} times its length, as only one does that was made to do harm"
+    )]
+    Bomb {
+        /// How many times.
+        times: u64,
+    },
+    /// An archive that cannot be unpacked.
+    #[error("the archive {problem}")]
+    Archive {
+        /// Why.
+        problem: &'static str,
+    },
+    /// The characters are in no encoding that the source knows.
+    #[error("the characters are not in the encoding of the file; set code_page in its [[source]]")]
+    BadEncoding,
     /// Something that the format needs is not configured.
     #[error("{format} needs {what}")]
     Needs {
@@ -274,10 +320,34 @@ pub enum AuditError {
     DateOrder,
     /// More records have to be kept than there is room for.
     #[error("the file holds more records than can be compared at once; give it in parts")]
-    TooMany,
+    TooManyAtOnce,
     /// Whoever takes the items wants no more.
     #[error(transparent)]
     Stopped(#[from] Stop),
+}
+
+impl AuditError {
+    /// What reading met: an error of ours that went through the system's, or the system's own.
+    pub fn from_io(error: std::io::Error) -> Self {
+        if error.get_ref().is_some_and(|inner| inner.is::<Self>()) {
+            if let Some(own) = error
+                .into_inner()
+                .and_then(|inner| inner.downcast::<Self>().ok())
+            {
+                return *own;
+            }
+            return Self::Archive {
+                problem: "is broken",
+            };
+        }
+        match error.kind() {
+            // What an unpacker says of bytes that it did not write.
+            std::io::ErrorKind::InvalidInput | std::io::ErrorKind::InvalidData => Self::Archive {
+                problem: "is damaged",
+            },
+            _ => Self::Io(error),
+        }
+    }
 }
 
 /// Reads `input` as `format` and hands each item to `emit`, in the order of the file.
@@ -312,6 +382,11 @@ pub fn read(
         Format::Ocsf => exchange::ocsf::read(input, options, &mut sink)?,
         Format::Stix => exchange::stix::read(input, options, &mut sink)?,
         Format::Intelmq => exchange::intelmq::read(input, options, &mut sink)?,
+        Format::DsinternalsReport => dsinternals::read(input, options, &mut sink)?,
+        Format::DsinternalsObject => dsinternals_object::read(input, options, &mut sink)?,
+        Format::AccountNames => account_names::read(input, options, &mut sink)?,
+        Format::Dump => dump::read(input, options, &mut sink)?,
+        Format::HashcatOutfile => hashcat_outfile::read(input, options, &mut sink)?,
     }
     Ok(sink.summary)
 }

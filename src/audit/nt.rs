@@ -10,6 +10,24 @@ pub(super) fn is_hash(field: &[u8]) -> bool {
     field.len() == 32 && field.iter().all(u8::is_ascii_hexdigit)
 }
 
+/// The 16 bytes of a hash; none if the field is none.
+pub(super) fn bytes(field: &[u8]) -> Option<[u8; 16]> {
+    let digit = |byte: u8| {
+        char::from(byte)
+            .to_digit(16)
+            .and_then(|d| u8::try_from(d).ok())
+    };
+    if field.len() != 32 {
+        return None;
+    }
+    let mut bytes = [0; 16];
+    for (byte, pair) in bytes.iter_mut().zip(field.chunks_exact(2)) {
+        let [high, low] = pair else { return None };
+        *byte = digit(*high)? << 4 | digit(*low)?;
+    }
+    Some(bytes)
+}
+
 /// Whether a field of a dump is a hash or says that there is none (`NO PASSWORD****…`, `NO LM-HASH****…`).
 pub(super) fn is_hash_field(field: &[u8]) -> bool {
     is_hash(field) || field.starts_with(b"NO ")

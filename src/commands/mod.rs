@@ -158,6 +158,7 @@ async fn answer(cli: Cli) -> anyhow::Result<Said> {
             });
         }
         Command::Init { force } => return init(&cli, *force),
+        Command::Intake(options) if options.explain => return explain(&options.files),
         Command::Check { offline } => return check::run(&cli, *offline).await,
         _ => {}
     }
@@ -290,17 +291,39 @@ fn init(cli: &Cli, force: bool) -> anyhow::Result<Said> {
     Ok(Said::words(text, serde_json::json!({ "config": path })))
 }
 
+/// What files are and what shows it. Needs no configuration and no database.
+fn explain(files: &[std::path::PathBuf]) -> anyhow::Result<Said> {
+    let (mut text, mut json, mut refused) = (String::new(), Vec::new(), false);
+    for file in files {
+        let shown = file.display().to_string();
+        let explained = steps::intake::explain(file).with_context(|| format!("reading {shown}"))?;
+        text.push_str(&format!("{shown}\n"));
+        for line in explained.to_string().lines() {
+            text.push_str(&format!("  {line}\n"));
+        }
+        let (kind, reason) = match &explained.verdict {
+            Ok(detected) => (Some(detected.kind.to_string()), detected.reason.clone()),
+            Err(refusal) => (None, refusal.to_string()),
+        };
+        refused |= kind.is_none();
+        json.push(serde_json::json!({ "file": shown, "format": kind, "reason": reason }));
+    }
+    Ok(Said::words(text, Value::Array(json)).look_if(refused))
+}
+
 async fn intake(cli: &Cli, app: &App, options: &Intake) -> anyhow::Result<Said> {
     let by = operator(cli, app)?;
-    let how = steps::intake::Options {
-        format: options.format.as_deref().and_then(Format::from_word),
-        source: options.source.clone(),
-        as_of: options.taken_at,
-        dry_run: options.dry_run,
-    };
+    let format = options.format.as_deref().and_then(Format::from_word);
     let mut all = Vec::new();
-    for file in &options.files {
-        all.push(steps::intake::intake(app, file, &how, &by).await?);
+    for together in steps::intake::sort(&options.files, format)? {
+        let how = steps::intake::Options {
+            format,
+            source: options.source.clone(),
+            lists: together.lists,
+            as_of: options.taken_at,
+            dry_run: options.dry_run,
+        };
+        all.push(steps::intake::intake(app, &together.file, &how, &by).await?);
     }
     let mut text = String::new();
     for intake in &all {

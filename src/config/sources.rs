@@ -6,11 +6,13 @@ use chrono_tz::Tz;
 use encoding_rs::{Encoding, UTF_16BE, UTF_16LE, WINDOWS_1252};
 use serde::Serialize;
 
+use super::errors::quoted;
 use super::hashed;
 use super::inputs::Known;
-use super::section::{Parsed, Read, Section, Value};
+use super::section::{Parsed, Read, Section, Value, instead};
 use super::values::{choice, code_page, domain, line, path, yes_or_no};
 use super::weighing::{self, LOG_KEYS, LogKeys};
+use crate::domain::finding::Weakness;
 use crate::domain::format::Format;
 use crate::domain::identity::Realm;
 
@@ -32,6 +34,8 @@ pub struct SourceKind {
     /// For logs, and for what others found.
     #[serde(flatten)]
     pub log: LogKeys,
+    /// For a list of names: what is wrong with all of them.
+    pub weakness: Option<Weakness>,
 }
 
 /// A key that only some kinds have.
@@ -66,8 +70,14 @@ const OWN_KEYS: &[OwnKey] = &[
     OwnKey {
         key: "domain_sid",
         needed_by: &[],
-        known_to: &[Format::JohnShow],
+        known_to: &[Format::Dump, Format::JohnShow],
         example: "\"S-1-5-21-1111111111-2222222222-3333333333\"",
+    },
+    OwnKey {
+        key: "weakness",
+        needed_by: &[Format::AccountNames],
+        known_to: &[],
+        example: "\"weak/dictionary\"",
     },
 ];
 
@@ -129,6 +139,7 @@ fn source_kind(own: &Section<'_>) -> Read<SourceKind> {
     let searched = own.optional("domain", domain);
     let domain_sid = own.optional("domain_sid", domain_sid);
     let log = weighing::keys(own);
+    let weakness = own.optional("weakness", weakness);
     let kind = SourceKind {
         format: format?,
         mapping: mapping?,
@@ -136,12 +147,14 @@ fn source_kind(own: &Section<'_>) -> Read<SourceKind> {
         domain: searched?,
         domain_sid: domain_sid?,
         log: log?,
+        weakness: weakness?,
     };
     let given = |key: &str| match key {
         "mapping" => kind.mapping.is_some(),
         "catalogue" => kind.catalogue.is_some(),
         "domain" => kind.domain.is_some(),
         "domain_sid" => kind.domain_sid.is_some(),
+        "weakness" => kind.weakness.is_some(),
         other => kind.log.has(other),
     };
     let checks: Vec<Read<()>> = OWN_KEYS
@@ -180,6 +193,16 @@ fn encoding(value: &Value<'_>) -> Parsed<&'static Encoding> {
         Some(wide) => Ok(wide),
         None => code_page(value),
     }
+}
+
+fn weakness(value: &Value<'_>) -> Parsed<Weakness> {
+    let text = line(value)?;
+    let known: Vec<&str> = Weakness::ALL
+        .iter()
+        .map(|weakness| weakness.text())
+        .collect();
+    Weakness::from_text(&text)
+        .ok_or_else(|| format!("{} is not known; {}", quoted(&text), instead(&text, &known)))
 }
 
 /// `S-1-5-21-` and three numbers.

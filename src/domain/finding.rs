@@ -325,6 +325,21 @@ pub struct AuditRow {
 }
 
 impl AuditRow {
+    /// A row that says no more than whose, and what is wrong.
+    pub const fn bare(line: u64, keys: Vec<Key>, weakness: Weakness) -> Self {
+        Self {
+            line,
+            keys,
+            weakness,
+            detail: None,
+            severity: None,
+            bad_as_of: None,
+            discovered_at: None,
+            baseline: None,
+            history_unless_known: false,
+        }
+    }
+
     /// Whether a text of it holds a zero byte, as JSON can write one: no name has any, and PostgreSQL keeps none.
     pub fn has_zero(&self) -> bool {
         let texts = self.keys.iter().map(|key| &key.given);

@@ -78,6 +78,16 @@ formats! {
     Stix = "stix", "a STIX bundle", Elsewhere;
     /// IntelMQ events.
     Intelmq = "intelmq", "a list of IntelMQ events", Elsewhere;
+    /// DSInternals' `Test-PasswordQuality`, as text.
+    DsinternalsReport = "dsinternals_report", "a DSInternals password quality report", AtPasswords;
+    /// The same as JSON.
+    DsinternalsObject = "dsinternals_object", "a DSInternals result as JSON", AtPasswords;
+    /// Names of accounts that all have the same weakness.
+    AccountNames = "account_names", "a list of account names", AtPasswords;
+    /// What secretsdump or pwdump take out of a directory, alone or joined with a list of hashes.
+    Dump = "dump", "a dump of hashes", AtPasswords;
+    /// hashcat's `--outfile-json`, with names.
+    HashcatOutfile = "hashcat_outfile", "a hashcat outfile in JSON", AtPasswords;
 }
 
 impl Format {

@@ -4,6 +4,7 @@
 //! in one transaction. So nothing is ever half imported, and memory does not grow with the file.
 
 mod attempts;
+mod joins;
 mod reading;
 mod taking;
 
@@ -19,8 +20,9 @@ use crate::domain::attempt::Tally;
 use crate::domain::finding::Reject;
 use crate::store::{AuditCounts, NewAudit};
 
-pub use reading::check_source;
+pub use joins::{Together, sort};
 use reading::prepare;
+pub use reading::{check_source, explain};
 use taking::Taking;
 
 /// Rows that are looked at together.
@@ -33,6 +35,8 @@ pub struct Options {
     pub format: Option<Format>,
     /// The configured source; found by format if there is only one of it.
     pub source: Option<String>,
+    /// Lists of hashes that the file, a dump, is joined with.
+    pub lists: Vec<std::path::PathBuf>,
     /// When the data were taken, if the operator knows.
     pub as_of: Option<Moment>,
     /// Says what would happen, and changes nothing.
@@ -113,9 +117,15 @@ impl std::fmt::Display for Intake {
 /// Takes one audit file in.
 pub async fn intake(app: &App, path: &Path, options: &Options, by: &str) -> anyhow::Result<Intake> {
     let shown = path.display().to_string();
-    let file_name = path
-        .file_name()
-        .map_or_else(|| shown.clone(), |name| name.to_string_lossy().into_owned());
+    let names: Vec<String> = std::iter::once(path)
+        .chain(options.lists.iter().map(std::path::PathBuf::as_path))
+        .map(|path| {
+            path.file_name()
+                .map_or_else(|| path.display(), |name| Path::new(name).display())
+                .to_string()
+        })
+        .collect();
+    let file_name = names.join(" + ");
     let now = app.clock.now();
     let prepared = prepare(app, path, options, now)
         .await
@@ -131,7 +141,7 @@ pub async fn intake(app: &App, path: &Path, options: &Options, by: &str) -> anyh
     };
     let mut tx = app.store.begin().await?;
     if tx
-        .audit_by_hash(&prepared.first.sha256, &prepared.source.name)
+        .audit_by_hash(&prepared.sha256, &prepared.source.name)
         .await?
         .is_some()
     {
@@ -142,7 +152,7 @@ pub async fn intake(app: &App, path: &Path, options: &Options, by: &str) -> anyh
     let as_of = prepared.as_of;
     let audit = tx
         .add_audit(&NewAudit {
-            sha256: prepared.first.sha256.clone(),
+            sha256: prepared.sha256.clone(),
             source: prepared.source.name.clone(),
             realm: realm.clone(),
             format: prepared.format.word(),

@@ -9,12 +9,12 @@ mod known;
 
 use super::decode::{CodePage, container};
 use super::{
-    Format, entra, exchange, google, hashcat, hibp, john, logs, mapped, netexec, okta,
+    Format, account_names, dsinternals, dsinternals_object, dump, entra, exchange, google,
+    hash_lists, hashcat, hashcat_outfile, hibp, john, logs, mapped, netexec, okta,
     passwordsolution,
 };
 
 pub(super) use head::{By, Head, Look, Shape};
-pub(super) use known::potfile;
 
 /// Bytes of a file that are looked at.
 pub const HEAD_BYTES: usize = 64 * 1024;
@@ -45,6 +45,11 @@ fn look(format: Format, head: &Head<'_>) -> Look {
         Format::Ocsf => exchange::ocsf::look(head),
         Format::Stix => exchange::stix::look(head),
         Format::Intelmq => exchange::intelmq::look(head),
+        Format::DsinternalsReport => dsinternals::look(head),
+        Format::DsinternalsObject => dsinternals_object::look(head),
+        Format::AccountNames => account_names::look(head),
+        Format::Dump => dump::look(head),
+        Format::HashcatOutfile => hashcat_outfile::look(head),
     }
 }
 
@@ -53,26 +58,30 @@ fn look(format: Format, head: &Head<'_>) -> Look {
 pub enum HashList {
     /// Cracked ones: of hashcat or of John.
     Potfile,
+    /// Cracked ones, in JSON.
+    Outfile,
     /// Leaked ones.
     PwnedPasswords,
 }
 
 impl HashList {
     /// All of them.
-    pub const ALL: [Self; 2] = [Self::Potfile, Self::PwnedPasswords];
+    pub const ALL: [Self; 3] = [Self::Potfile, Self::Outfile, Self::PwnedPasswords];
 
     /// What a person calls it, after "this is".
     pub const fn title(self) -> &'static str {
         match self {
             Self::Potfile => "a potfile",
+            Self::Outfile => "a hashcat outfile without names",
             Self::PwnedPasswords => "a list of leaked hashes",
         }
     }
 
     fn look(self, head: &Head<'_>) -> Look {
         match self {
-            Self::Potfile => known::potfile(head),
-            Self::PwnedPasswords => known::pwned_passwords(head),
+            Self::Potfile => hash_lists::look_potfile(head),
+            Self::Outfile => hashcat_outfile::look_nameless(head),
+            Self::PwnedPasswords => hash_lists::look_pwned(head),
         }
     }
 }
@@ -217,11 +226,6 @@ pub enum Refusal {
         /// What to do instead.
         instead: &'static str,
     },
-    /// A known format.
-    #[error(
-        "this is {0}, which is not read yet; where it is a table, a mapping file makes it one that is"
-    )]
-    NotRead(&'static str),
     /// Same shape as a domain search, other meaning.
     #[error(
         "these are web sites and not breaches: stealer logs by e-mail domain; give it a [[source]] of kind = \"hibp_stealer_logs\""
@@ -300,9 +304,6 @@ pub fn detect_for(wanted: Format, head: &[u8], page: CodePage) -> Result<Detecte
             }
         }
         Err(Refusal::Unknown(_) | Refusal::Ambiguous(_)) => Ok(told("its source says so")),
-        Err(Refusal::NotRead(_) | Refusal::StealerLogs) if wanted == Format::MappedCsv => {
-            Ok(told("its source has a mapping for it"))
-        }
         other => other,
     }
 }

@@ -121,7 +121,7 @@ impl Bundle {
             _ => {}
         }
         if self.kept > MAX_KEPT {
-            return Err(AuditError::TooMany);
+            return Err(AuditError::TooManyAtOnce);
         }
         Ok(())
     }

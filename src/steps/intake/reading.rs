@@ -7,15 +7,19 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail, ensure};
 use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
+use zeroize::Zeroizing;
 
+use super::joins::{self, Joins};
 use super::{BATCH, Options};
 use crate::app::App;
 use crate::audit::{
-    self, Catalogue, CodePage, Format, Item, Kind, Mapping, Meanings, ReadOptions, Stop,
+    self, Catalogue, CodePage, Format, Item, Kind, Mapping, Meanings, ReadOptions, Stop, Survey,
+    Unpacked,
 };
 use crate::config::AuditSource;
 use crate::domain::Moment;
 use crate::domain::evidence::DateOrder;
+use crate::domain::finding::Weakness;
 
 /// A file that has been read through once: what it is, and that all of it can be read.
 pub(super) struct Prepared {
@@ -24,6 +28,8 @@ pub(super) struct Prepared {
     pub(super) reason: String,
     reader: Reader,
     pub(super) first: Pass,
+    /// Of the file's bytes, or of all files that are joined.
+    pub(super) sha256: String,
     pub(super) as_of: Moment,
     pub(super) as_of_assumed: bool,
 }
@@ -41,6 +47,27 @@ struct Reader {
     meanings: Option<Meanings>,
     date_order: Option<DateOrder>,
     written_at: Option<Moment>,
+    weakness: Option<Weakness>,
+    survey: Option<std::sync::Arc<Survey>>,
+}
+
+impl Reader {
+    fn options(&self) -> ReadOptions<'_> {
+        ReadOptions {
+            mapping: self.mapping.as_ref(),
+            catalogue: self.catalogue.as_deref(),
+            domain: self.domain.as_deref(),
+            domain_sid: self.domain_sid.as_deref(),
+            time_zone: self.zone,
+            weakness: self.weakness,
+            survey: self.survey.as_deref(),
+            code_page: self.code_page,
+            domains: &self.domains,
+            meanings: self.meanings.as_ref(),
+            date_order: self.date_order,
+            written_at: self.written_at,
+        }
+    }
 }
 
 /// One way through a file.
@@ -116,7 +143,16 @@ pub(super) async fn prepare(
     if source.kind.log.domains.is_none() {
         reader.domains = app.realm(&source.realm)?.names.dns.clone();
     }
-    let first = {
+    let mut joined = Joins::default();
+    if format == Format::Dump {
+        let (path, lists, own) = (path.to_owned(), options.lists.clone(), reader.clone());
+        let surveyed =
+            tokio::task::spawn_blocking(move || joins::survey(&path, &lists, &own.options()));
+        let (survey, joins) = surveyed.await??;
+        reader.survey = Some(std::sync::Arc::new(survey));
+        joined = joins;
+    }
+    let mut first = {
         let (path, reader, format) = (path.to_owned(), reader.clone(), format);
         tokio::task::spawn_blocking(move || {
             let mut newest: Option<Moment> = None;
@@ -133,6 +169,7 @@ pub(super) async fn prepare(
         })
         .await??
     };
+    first.notes.splice(0..0, joined.notes);
     if first.rejects > 20 && first.rejects.saturating_mul(100) > first.records {
         bail!(
             "{} of {} rows could not be used; this is the wrong file, format or mapping, and nothing was taken in",
@@ -146,6 +183,7 @@ pub(super) async fn prepare(
         None => (stand_in(format, first.newest, modified).min(now), true),
     };
     Ok(Prepared {
+        sha256: joined.identity.of(&first.sha256),
         source,
         format,
         reason: detected.reason,
@@ -165,7 +203,27 @@ fn stand_in(format: Format, newest: Option<Moment>, modified: Moment) -> Moment 
     }
 }
 
-fn head(path: &Path) -> anyhow::Result<(Vec<u8>, Moment)> {
+/// The first part of a file's content, in memory that is wiped.
+fn first_bytes(content: impl Read) -> anyhow::Result<Zeroizing<Vec<u8>>> {
+    let mut head = Zeroizing::new(Vec::with_capacity(audit::HEAD_BYTES + 1));
+    content
+        .take(audit::HEAD_BYTES as u64)
+        .read_to_end(&mut head)
+        .map_err(audit::AuditError::from_io)?;
+    Ok(head)
+}
+
+/// What a file's content shows it to be, and what else it could have been.
+pub fn explain(path: &Path) -> anyhow::Result<audit::Explained> {
+    let file = File::open(path)?;
+    ensure!(file.metadata()?.is_file(), "this is no file");
+    Ok(audit::explain(
+        &first_bytes(audit::unpack(file)?)?,
+        CodePage::default(),
+    ))
+}
+
+fn head(path: &Path) -> anyhow::Result<(Zeroizing<Vec<u8>>, Moment)> {
     let file = File::open(path)?;
     let about = file.metadata()?;
     ensure!(about.is_file(), "this is no file");
@@ -175,9 +233,7 @@ fn head(path: &Path) -> anyhow::Result<(Vec<u8>, Moment)> {
         .map_or(Moment::from_micros(i64::MAX), |at| {
             Moment::from(chrono::DateTime::<chrono::Utc>::from(at))
         });
-    let mut head = Vec::new();
-    file.take(audit::HEAD_BYTES as u64).read_to_end(&mut head)?;
-    Ok((head, modified))
+    Ok((first_bytes(audit::unpack(file)?)?, modified))
 }
 
 /// The source of a name.
@@ -255,38 +311,27 @@ fn reader(source: &AuditSource) -> anyhow::Result<Reader> {
     reader.meanings = Some(Meanings::new(
         labels.map(|(label, weakness)| (label.clone(), *weakness)),
     ));
+    reader.weakness = source.kind.weakness;
     Ok(reader)
 }
 
-/// Reads all of a file, hashing what passes by.
+/// Reads all of a file, hashing its bytes as they lie on the disk.
 fn read_through(
     path: &Path,
     format: Format,
     reader: &Reader,
     emit: &mut dyn FnMut(Item) -> Result<(), Stop>,
 ) -> anyhow::Result<Pass> {
-    let mut hashing = Hashing {
-        file: File::open(path)?,
-        hash: Sha256::new(),
-        size_bytes: 0,
+    let options = reader.options();
+    let mut hashing = Hashing::new(File::open(path)?);
+    let summary = match audit::unpack(File::open(path)?)? {
+        Unpacked::Plain(_) => audit::read(format, &mut hashing, &options, emit)?,
+        packed @ Unpacked::Packed { .. } => audit::read(format, packed, &options, emit)?,
     };
-    let options = ReadOptions {
-        mapping: reader.mapping.as_ref(),
-        catalogue: reader.catalogue.as_deref(),
-        domain: reader.domain.as_deref(),
-        domain_sid: reader.domain_sid.as_deref(),
-        time_zone: reader.zone,
-        code_page: reader.code_page,
-        domains: &reader.domains,
-        meanings: reader.meanings.as_ref(),
-        date_order: reader.date_order,
-        written_at: reader.written_at,
-    };
-    let summary = audit::read(format, &mut hashing, &options, emit)?;
-    std::io::copy(&mut hashing, &mut std::io::sink())?;
+    let (sha256, size_bytes) = hashing.finish()?;
     Ok(Pass {
-        sha256: HEXLOWER.encode(&hashing.hash.finalize()),
-        size_bytes: hashing.size_bytes,
+        sha256,
+        size_bytes,
         records: summary.records,
         rejects: summary.rejects,
         newest: None,
@@ -294,10 +339,27 @@ fn read_through(
     })
 }
 
-struct Hashing {
+/// A file that is hashed as it is read.
+pub(super) struct Hashing {
     file: File,
     hash: Sha256,
     size_bytes: u64,
+}
+
+impl Hashing {
+    pub(super) fn new(file: File) -> Self {
+        Self {
+            file,
+            hash: Sha256::new(),
+            size_bytes: 0,
+        }
+    }
+
+    /// Passes over what is left; the hash in hexadecimal, and the length.
+    pub(super) fn finish(mut self) -> std::io::Result<(String, u64)> {
+        std::io::copy(&mut self, &mut std::io::sink())?;
+        Ok((HEXLOWER.encode(&self.hash.finalize()), self.size_bytes))
+    }
 }
 
 impl Read for Hashing {
