@@ -113,10 +113,8 @@ impl Bundle {
                 let keys = keys(None, None, object.text_of("value"));
                 self.accounts.insert(id, keys);
             }
-            "observed-data" | "sighting" | "incident" => {
-                if !object.is_true("revoked") {
-                    self.sees(object, id, line, options, sink)?;
-                }
+            "observed-data" | "sighting" | "incident" if !object.is_true("revoked") => {
+                self.sees(object, id, line, options, sink)?;
             }
             _ => {}
         }
