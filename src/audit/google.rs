@@ -138,13 +138,17 @@ fn of_activity(activity: &Node, line: u64, sink: &mut Sink<'_>) -> Result<(), Au
     if events.is_empty() {
         return sink.reject(line, RejectReason::Malformed);
     }
-    for event in events {
-        match of_event(activity, event, line) {
-            Ok(said) => said.hand_out(line, sink)?,
-            Err(reason) => sink.reject(line, reason)?,
-        }
+    // A line that is rejected makes no finding.
+    let said: Result<Vec<Said>, RejectReason> = events
+        .iter()
+        .map(|event| of_event(activity, event, line))
+        .collect();
+    match said {
+        Ok(all) => all
+            .into_iter()
+            .try_for_each(|said| said.hand_out(line, sink)),
+        Err(reason) => sink.reject(line, reason),
     }
-    Ok(())
 }
 
 fn of_event(activity: &Node, event: &Node, line: u64) -> Result<Said, RejectReason> {

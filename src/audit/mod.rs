@@ -320,7 +320,7 @@ pub enum AuditError {
     DateOrder,
     /// More records have to be kept than there is room for.
     #[error("the file holds more records than can be compared at once; give it in parts")]
-    TooMany,
+    TooManyAtOnce,
     /// Whoever takes the items wants no more.
     #[error(transparent)]
     Stopped(#[from] Stop),

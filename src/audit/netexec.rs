@@ -233,7 +233,7 @@ fn message(line: &[u8]) -> Option<(Option<bool>, &[u8])> {
         .filter(|column| !column.is_empty());
     let protocol = columns.next()?;
     let is_protocol = |known: &&str| protocol.eq_ignore_ascii_case(known.as_bytes());
-    if !PROTOCOLS.iter().any(|known| is_protocol(&known)) {
+    if !PROTOCOLS.iter().any(is_protocol) {
         return None;
     }
     // The sign is the first of its kind behind three more columns: a password may look like one.

@@ -111,7 +111,7 @@ impl Kept {
     ) -> Result<(), AuditError> {
         let Some(before) = self.at.get(&id).and_then(|at| self.states.get_mut(*at)) else {
             if self.states.len() >= MAX_KEPT {
-                return Err(AuditError::TooMany);
+                return Err(AuditError::TooManyAtOnce);
             }
             self.at.insert(id, self.states.len());
             self.states.push(state);
@@ -403,7 +403,7 @@ fn of_table<R: Read>(
             return Err(Fault::File(AuditError::DateOrder));
         }
         if rows.len() > 3 * MAX_KEPT {
-            return Err(Fault::File(AuditError::TooMany));
+            return Err(Fault::File(AuditError::TooManyAtOnce));
         }
         Ok(())
     })?;

@@ -111,11 +111,8 @@ fn of_finding(
     users.dedup();
     let info = event.get("finding_info");
     let types = info.get("types").items().iter();
-    let named = types.filter_map(Node::text).chain(info.text_of("title"));
-    let Some(weakness) = named
-        .into_iter()
-        .find_map(|name| meaning(name, options.meanings))
-    else {
+    let mut named = types.filter_map(Node::text).chain(info.text_of("title"));
+    let Some(weakness) = named.find_map(|name| meaning(name, options.meanings)) else {
         return Ok(Said::Nothing(SkipReason::UnmappedType));
     };
     let at = time(event)?;

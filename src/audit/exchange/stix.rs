@@ -113,15 +113,13 @@ impl Bundle {
                 let keys = keys(None, None, object.text_of("value"));
                 self.accounts.insert(id, keys);
             }
-            "observed-data" | "sighting" | "incident" => {
-                if !object.is_true("revoked") {
-                    self.sees(object, id, line, options, sink)?;
-                }
+            "observed-data" | "sighting" | "incident" if !object.is_true("revoked") => {
+                self.sees(object, id, line, options, sink)?;
             }
             _ => {}
         }
         if self.kept > MAX_KEPT {
-            return Err(AuditError::TooMany);
+            return Err(AuditError::TooManyAtOnce);
         }
         Ok(())
     }
