@@ -37,7 +37,7 @@ fuzz_target!(|bytes: &[u8]| {
         match item {
             Item::Row(row) => found.insert(row.line),
             Item::Reject(reject) => rejected.insert(reject.line),
-            Item::Skipped(_) => false,
+            Item::Attempt(_) | Item::Skipped(_) => false,
         };
         Ok(())
     });

@@ -24,6 +24,7 @@ fn needs(format: Format) -> &'static str {
     match format.word() {
         "mapped_csv" => "mapping = \"in/generic-weak-accounts.mapping.toml\"",
         "hibp_domain" => "catalogue = \"in/hibp-breaches.json\"\ndomain = \"parl.example\"",
+        "hibp_stealer_logs" => "domain = \"parl.example\"",
         "account_names" => "weakness = \"weak/dictionary\"",
         _ => "",
     }

@@ -19,7 +19,7 @@ fn the_example_is_right_and_its_marked_defaults_are_the_defaults() {
 #[test]
 fn everything_that_the_example_shows_can_be_switched_on() {
     let config = read(&unmarked(true)).unwrap_or_else(|wrong| panic!("{wrong}"));
-    assert_eq!(config.sources.len(), 10);
+    assert_eq!(config.sources.len(), 11);
     assert_eq!(config.evidence.len(), 6);
     assert_eq!(config.operators.len(), 2);
     assert_eq!(config.ladders.weak.reminder_days, Some(vec![4, 7, 9]));

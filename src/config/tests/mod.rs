@@ -35,6 +35,8 @@ fn env(name: &str) -> Option<String> {
         "BELL_MATTERMOST_TOKEN" => "s3ntinel-mattermost",
         "BELL_TEAMS_URL" => "https://teams.example/s3ntinel",
         "BELL_WEBHOOK_SECRET" => "s3ntinel-webhook",
+        "BELL_HIBP_KEY" => "s3ntinel-hibp",
+        "BELL_AUDIT_TOKEN" => "s3ntinel-audit",
         "BELL_OKTA_TOKEN" => "s3ntinel-okta",
         "BELL_KEYCLOAK_SECRET" => "s3ntinel-keycloak",
         "BROKEN" => "s3ntinel\nbroken",
