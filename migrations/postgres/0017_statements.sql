@@ -45,9 +45,8 @@ CREATE TABLE statement_posts (
     id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     statement_id BIGINT NOT NULL REFERENCES statements (id),
     channel TEXT NOT NULL,                -- the configured place
-    state TEXT NOT NULL,                  -- intended, posted, in_doubt, gone
+    state TEXT NOT NULL,                  -- intended, posted, gone
     external_id TEXT,                     -- the channel's own id
-    tried_at BIGINT,                     -- when the channel was last spoken to
     said_at BIGINT,                      -- when it first took it
     marked_by BIGINT REFERENCES statements (id), -- the mark that the post bears already
     UNIQUE (statement_id, channel)

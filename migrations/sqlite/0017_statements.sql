@@ -45,9 +45,8 @@ CREATE TABLE statement_posts (
     id INTEGER PRIMARY KEY,
     statement_id INTEGER NOT NULL REFERENCES statements (id),
     channel TEXT NOT NULL,                -- the configured place
-    state TEXT NOT NULL,                  -- intended, posted, in_doubt, gone
+    state TEXT NOT NULL,                  -- intended, posted, gone
     external_id TEXT,                     -- the channel's own id
-    tried_at INTEGER,                     -- when the channel was last spoken to
     said_at INTEGER,                      -- when it first took it
     marked_by INTEGER REFERENCES statements (id), -- the mark that the post bears already
     UNIQUE (statement_id, channel)

@@ -58,6 +58,15 @@ pub async fn post(app: &App) -> anyhow::Result<Posted> {
         posted.waiting.append(&mut announced.waiting);
         round.end(app).await?;
     }
+    let waiting = app.store.read().await?.statement_posts_waiting().await?;
+    for post in waiting {
+        if app.places.iter().all(|place| place.name != post.channel) {
+            posted.waiting.push(format!(
+                "statement {} waits for {}, which is no channel of the config any more; name it there again, or publish a new one",
+                post.statement, post.channel
+            ));
+        }
+    }
     Ok(posted)
 }
 

@@ -19,8 +19,6 @@ pub struct StatementPost {
     pub state: PostState,
     /// The channel's own id.
     pub external_id: Option<String>,
-    /// When the channel was last spoken to.
-    pub tried_at: Option<Moment>,
     /// When it first took it.
     pub said_at: Option<Moment>,
     /// The mark that it bears already.
@@ -34,7 +32,6 @@ struct PostRow {
     channel: String,
     state: String,
     external_id: Option<String>,
-    tried_at: Option<i64>,
     said_at: Option<i64>,
     marked_by: Option<i64>,
 }
@@ -50,7 +47,6 @@ impl TryFrom<PostRow> for StatementPost {
             state: PostState::from_word(&row.state)
                 .ok_or_else(|| strange("statement_posts", "state", row.id))?,
             external_id: row.external_id,
-            tried_at: row.tried_at.map(Moment::from_micros),
             said_at: row.said_at.map(Moment::from_micros),
             marked_by: row.marked_by.map(StatementId),
         })
@@ -64,11 +60,19 @@ impl Tx {
         channel: &str,
     ) -> Result<Vec<StatementPost>, StoreError> {
         let rows: Vec<PostRow> = on!(self, db => sqlx::query_as(
-            "SELECT p.id, p.statement_id, p.channel, p.state, p.external_id, p.tried_at, p.said_at, p.marked_by
+            "SELECT p.id, p.statement_id, p.channel, p.state, p.external_id, p.said_at, p.marked_by
              FROM statement_posts p JOIN statements s ON s.id = p.statement_id
              WHERE p.channel = $1 AND (p.state <> 'posted' OR COALESCE(s.marked_by, 0) <> COALESCE(p.marked_by, 0)) AND p.state <> 'gone'
              ORDER BY p.id LIMIT 100",
         ).bind(channel).fetch_all(db).await)?;
+        rows.into_iter().map(StatementPost::try_from).collect()
+    }
+
+    /// The posts of statements that are not there yet, on whatever channel; oldest first.
+    pub async fn statement_posts_waiting(&mut self) -> Result<Vec<StatementPost>, StoreError> {
+        let rows: Vec<PostRow> = on!(self, db => sqlx::query_as(
+            "SELECT id, statement_id, channel, state, external_id, said_at, marked_by FROM statement_posts WHERE state NOT IN ('posted', 'gone') ORDER BY id LIMIT 100",
+        ).fetch_all(db).await)?;
         rows.into_iter().map(StatementPost::try_from).collect()
     }
 
@@ -78,20 +82,9 @@ impl Tx {
         id: StatementId,
     ) -> Result<Vec<StatementPost>, StoreError> {
         let rows: Vec<PostRow> = on!(self, db => sqlx::query_as(
-            "SELECT id, statement_id, channel, state, external_id, tried_at, said_at, marked_by FROM statement_posts WHERE statement_id = $1 ORDER BY id",
+            "SELECT id, statement_id, channel, state, external_id, said_at, marked_by FROM statement_posts WHERE statement_id = $1 ORDER BY id",
         ).bind(id.0).fetch_all(db).await)?;
         rows.into_iter().map(StatementPost::try_from).collect()
-    }
-
-    /// Writes down that the channel is about to be spoken to, before the call. False: somebody else is at it since `tried_at`.
-    pub async fn try_statement_post(
-        &mut self,
-        post: &StatementPost,
-        now: Moment,
-    ) -> Result<bool, StoreError> {
-        let changed = on!(self, db => sqlx::query("UPDATE statement_posts SET tried_at = $2 WHERE id = $1 AND COALESCE(tried_at, 0) = $3")
-            .bind(post.id).bind(now.micros()).bind(post.tried_at.map_or(0, Moment::micros)).execute(db).await.map(|done| done.rows_affected()))?;
-        Ok(changed == 1)
     }
 
     /// Writes down how the call ended, and which mark the post bears since.

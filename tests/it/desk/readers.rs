@@ -133,6 +133,14 @@ async fn a_channel_that_others_read_by_the_time_of_posting_does_not_get_the_text
     assert_eq!((posted.posted, posted.waiting.len()), (0, 1), "{posted:?}");
     assert!(posted.waiting[0].contains("press read there"), "{posted:?}");
     assert_eq!(said(&desk, "intranet"), 0);
+    // Nor does one that the config has no more, and somebody hears of it.
+    desk.bell.restart_with(MORE).await;
+    let posted = desk.post().await;
+    assert_eq!((posted.posted, posted.waiting.len()), (0, 1), "{posted:?}");
+    assert!(
+        posted.waiting[0].contains("waits for intranet, which is no channel"),
+        "{posted:?}"
+    );
 }
 
 #[tokio::test]
