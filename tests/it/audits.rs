@@ -2,8 +2,9 @@
 
 use division_bell::domain::{AccountId, FindingId};
 use division_bell::steps::intake::{Held, Options, bind, intake};
+use division_bell::steps::people::sync;
 
-use crate::support::flow::{Bell, Setup, databases, five, staff};
+use crate::support::flow::{Bell, Setup, databases, directory, five, staff};
 
 const BAD: &str = "2026-03-01T08:00:00Z";
 
@@ -66,7 +67,10 @@ async fn a_name_of_two_accounts_is_bound_to_one_of_them() {
     let bell = Bell::new().await;
     let mut people = five();
     people.push(staff("Abaraa", "other.abara@parl.example", "Otto Abara"));
-    bell.people(&people).await;
+    // Names that fold alike, of two accounts.
+    let text = String::from_utf8(directory(&people)).unwrap();
+    let file = bell.write("in/staff.csv", text.replace("id-Abaraa", "id-other"));
+    sync(&bell.app, Some(&file), true, "ann").await.unwrap();
     let first = bell.audit("first", &[("abaraa", "weak", BAD)]).await;
     assert_eq!(
         (first.counts.unmatched, first.opened),
