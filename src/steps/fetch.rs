@@ -12,7 +12,6 @@ use super::ways_in;
 use crate::app::App;
 use crate::config::{AuditSource, Fetch, Fetched};
 use crate::directory::services::{Access, Audit, Manners};
-use crate::domain::Moment;
 use crate::domain::format::Format;
 use crate::schedule::Schedule;
 use crate::store::Cursor;
@@ -143,14 +142,28 @@ async fn whole(
         let Fetched::File(file) = &fetch.what else {
             return Ok(());
         };
-        return take(app, source, file, None, by, gathered).await;
+        let options = Options {
+            source: Some(source.name.clone()),
+            ..Options::default()
+        };
+        return take(app, file, &options, by, gathered).await;
     };
-    // All of it is here before any of it is taken in.
-    let now = app.clock.now();
+    // All of it is here before any of it is taken in. What a service of a known kind answers is known, even if it is an empty
+    // list; what lies at an address could be anything.
+    let format = match &fetch.what {
+        Fetched::Hibp { .. } | Fetched::Graph { .. } => Some(source.kind.format),
+        Fetched::File(_) | Fetched::Url { .. } => None,
+    };
+    let options = Options {
+        source: Some(source.name.clone()),
+        format,
+        as_of: Some(app.clock.now()),
+        ..Options::default()
+    };
     let documents = audit.fetch(manners(app, fetch)?).await?;
     for document in documents {
         let file = kept(&document)?;
-        take(app, source, file.path(), Some(now), by, gathered).await?;
+        take(app, file.path(), &options, by, gathered).await?;
     }
     Ok(())
 }
@@ -208,18 +221,12 @@ fn kept(document: &Zeroizing<Vec<u8>>) -> anyhow::Result<tempfile::NamedTempFile
 
 async fn take(
     app: &App,
-    source: &AuditSource,
     file: &Path,
-    as_of: Option<Moment>,
+    options: &Options,
     by: &str,
     gathered: &mut Gathered,
 ) -> anyhow::Result<()> {
-    let options = Options {
-        source: Some(source.name.clone()),
-        as_of,
-        ..Options::default()
-    };
-    let intake = intake(app, file, &options, by).await?;
+    let intake = intake(app, file, options, by).await?;
     match intake.known {
         true => gathered.known += 1,
         false => gathered.taken.push(intake),
