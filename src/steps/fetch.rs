@@ -1,11 +1,9 @@
 //! Sources that are asked → audits: each by its own cron line, into a file of its own that is gone once it was taken in.
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use serde::Serialize;
-use zeroize::Zeroizing;
 
 use super::intake::{Intake, Options, intake};
 use super::ways_in;
@@ -161,9 +159,15 @@ async fn whole(
         ..Options::default()
     };
     let documents = audit.fetch(manners(app, fetch)?).await?;
-    for document in documents {
-        let file = kept(&document)?;
-        take(app, file.path(), &options, by, gathered).await?;
+    // Only we can look into it, and it is gone when it is dropped.
+    let folder = tempfile::Builder::new()
+        .prefix("bell-audit-")
+        .tempdir()
+        .context("making a folder for what was fetched")?;
+    for (nth, document) in (1..).zip(&documents) {
+        let file = folder.path().join(format!("{}-{nth}", source.name));
+        std::fs::write(&file, document).context("keeping what was fetched until it is taken in")?;
+        take(app, &file, &options, by, gathered).await?;
     }
     Ok(())
 }
@@ -206,17 +210,6 @@ fn manners(app: &App, fetch: &Fetch) -> anyhow::Result<Manners> {
         proxy: fetch.proxy.clone(),
         ca: fetch.ca_file.as_ref().map(read).transpose()?,
     })
-}
-
-/// A file that only we can read, and that is gone when it is dropped.
-fn kept(document: &Zeroizing<Vec<u8>>) -> anyhow::Result<tempfile::NamedTempFile> {
-    let mut file = tempfile::Builder::new()
-        .prefix("bell-audit-")
-        .tempfile()
-        .context("making a file for what was fetched")?;
-    file.write_all(document)?;
-    file.flush()?;
-    Ok(file)
 }
 
 async fn take(
