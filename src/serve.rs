@@ -1,6 +1,8 @@
 //! `bell serve`: every step on its schedule, each in a task of its own, so that a relay that hangs holds up nothing else;
 //! and the bot beside them, if there is one.
 
+mod sources;
+
 use std::time::Duration;
 
 use anyhow::Context;
@@ -16,6 +18,8 @@ use crate::domain::Moment;
 use crate::schedule::Schedule;
 use crate::steps::{self, deliver::Stopping};
 use crate::store::{Claimed, StoreError};
+
+pub use self::sources::gather;
 
 /// After the signal to stop, steps have this long to come to an end.
 const GRACE: Duration = Duration::from_secs(8);
@@ -77,7 +81,7 @@ pub fn schedules(app: &Shared) -> anyhow::Result<Vec<(&'static str, Schedule)>> 
             }
         }
     }
-    if let Err(error) = steps::fetch::schedules(app) {
+    if let Err(error) = sources::schedules(app) {
         wrong.push(format!("{}: {error:#}", config.file.display()));
     }
     if wrong.is_empty() {
@@ -242,7 +246,7 @@ pub async fn step(app: &Shared, name: &str, stopping: &Stopping) -> anyhow::Resu
             .to_string(),
         "intake" => {
             let dropped = steps::dropped::take(app).await?;
-            let gathered = steps::fetch::due(app).await?;
+            let gathered = gather(app).await?;
             match gathered == steps::fetch::Gathered::default() {
                 true => dropped.to_string(),
                 false => format!("{dropped}; {gathered}"),

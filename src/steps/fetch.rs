@@ -10,8 +10,8 @@ use super::ways_in;
 use crate::app::App;
 use crate::config::{AuditSource, Fetch, Fetched};
 use crate::directory::services::{Access, Audit, Manners};
+use crate::domain::Moment;
 use crate::domain::format::Format;
-use crate::schedule::Schedule;
 use crate::store::Cursor;
 
 /// What the sources gave.
@@ -41,27 +41,18 @@ impl std::fmt::Display for Gathered {
     }
 }
 
-/// The cron lines of all sources that are asked; an error names those that cannot be read.
-pub fn schedules(app: &App) -> anyhow::Result<Vec<(&AuditSource, &Fetch, Schedule)>> {
-    let mut all = Vec::new();
-    for source in &app.config.sources {
-        let Some(fetch) = &source.fetch else { continue };
-        let schedule = Schedule::parse(&fetch.at.text, app.config.schedule.zone)
-            .with_context(|| format!("fetch_at of [[source]] {}", source.name))?;
-        all.push((source, fetch, schedule));
-    }
-    Ok(all)
+/// When a source was last asked; none: never.
+pub async fn asked_at(app: &App, source: &AuditSource) -> anyhow::Result<Option<Moment>> {
+    let cursor = app.store.read().await?.cursor(&cursor_of(source)).await?;
+    Ok(cursor.map(|cursor| cursor.read_at))
 }
 
-/// Asks those whose time has come since they were last asked. One that never was is asked at once.
-pub async fn due(app: &App) -> anyhow::Result<Gathered> {
-    let now = app.clock.now();
+/// Asks these sources, but for those that failed a moment ago.
+pub async fn fetch(app: &App, sources: &[&AuditSource]) -> anyhow::Result<Gathered> {
     let mut gathered = Gathered::default();
-    for (source, fetch, schedule) in schedules(app)? {
-        let name = cursor_of(source);
-        let before = app.store.read().await?.cursor(&name).await?;
-        let is_due = before.is_none_or(|before| schedule.latest_due(before.read_at, now).is_some());
-        if is_due && app.patience.may(&name, now) {
+    for source in sources {
+        let may = app.patience.may(&cursor_of(source), app.clock.now());
+        if let Some(fetch) = source.fetch.as_ref().filter(|_| may) {
             one(app, source, fetch, "bell", &mut gathered).await?;
         }
     }
