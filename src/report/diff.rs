@@ -83,16 +83,21 @@ fn compare(one: Option<&Table>, other: Option<&Table>, changes: &mut Vec<Change>
     );
     for name in names {
         let (was, is) = (find(&old, name), find(&new, name));
-        let heads = match (&is, &was) {
-            (Some((_, cells)), _) | (None, Some((_, cells))) => cells.clone(),
-            (None, None) => continue,
-        };
+        // Either may have a column that the other lacks.
+        let mut heads: Vec<String> = Vec::new();
+        for (_, cells) in [&is, &was].into_iter().flatten() {
+            for (head, _) in cells {
+                if !heads.contains(head) {
+                    heads.push(head.clone());
+                }
+            }
+        }
         let cell = |line: &Option<Line>, head: &str| {
             let (_, cells) = line.as_ref()?;
             let cell = cells.iter().find(|(known, _)| known == head);
             cell.map(|(_, text)| text.clone())
         };
-        for (head, _) in heads {
+        for head in heads {
             let (before, after) = (cell(&was, &head), cell(&is, &head));
             if before != after {
                 changes.push(Change {

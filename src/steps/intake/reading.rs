@@ -188,6 +188,9 @@ pub(super) async fn prepare(
         .await??
     };
     first.notes.splice(0..0, joined.notes);
+    if first.records == 0 && first.rejects > 0 {
+        bail!("it is cut off before the end of its first record; nothing was taken in");
+    }
     if first.rejects > 20 && first.rejects.saturating_mul(100) > first.records {
         bail!(
             "{} of {} rows could not be used; this is the wrong file, format or mapping, and nothing was taken in",

@@ -279,6 +279,9 @@ fn filled(known: &Macro, given: &[&[Token]]) -> Vec<Token> {
     out
 }
 
+/// The one column of a list.
+const VALUE: &str = "value";
+
 /// Every SQL text of a source file. `concat!` is put together, and the columns of a set are read.
 fn statements(source: &str) -> Vec<Statement> {
     let tokens = expanded(tokens(source));
@@ -287,6 +290,8 @@ fn statements(source: &str) -> Vec<Statement> {
         match &tokens[at] {
             Token::Name(name) if name == "on" || name == "fn" => set = None,
             Token::Name(name) if name == "on_set" => set = Some(columns(&tokens[at..])),
+            // A list is a set of bare values.
+            Token::Name(name) if name == "on_list" => set = Some(vec![VALUE.to_owned()]),
             Token::Name(name) if name == "concat" => {
                 let (parts, end) = group(&tokens, at + 2);
                 let texts = parts.iter().filter_map(|token| match token {
@@ -334,6 +339,10 @@ fn columns(tokens: &[Token]) -> Vec<String> {
 fn whole(statement: &Statement) -> String {
     match &statement.set {
         None => statement.sql.clone(),
+        Some(columns) if *columns == [VALUE] => format!(
+            "WITH d AS (SELECT value FROM json_each($1)) {}",
+            statement.sql
+        ),
         Some(columns) => {
             let columns: String = columns
                 .iter()
@@ -367,6 +376,7 @@ fn objections(sql: &str, plan: &[(i64, String)]) -> Vec<String> {
             "threads_due",
             "cases_unplanned",
             "cases_reset",
+            "findings_unmatched",
         ]
         .iter()
         .any(|index| line.contains(&format!("INDEX {index}")));
