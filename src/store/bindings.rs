@@ -110,7 +110,7 @@ impl Tx {
         login: &str,
     ) -> Result<Vec<AccountId>, StoreError> {
         let rows: Vec<(i64,)> = on!(self, db => sqlx::query_as(
-            "SELECT DISTINCT a.id FROM account_keys k JOIN accounts a ON a.id = k.account_id WHERE k.kind IN ('sam', 'upn', 'email') AND k.key = $2 AND a.realm = $1 AND a.left_at IS NULL ORDER BY a.id",
+            "SELECT DISTINCT a.id FROM account_keys k CROSS JOIN accounts a WHERE k.kind IN ('sam', 'upn', 'email') AND k.key = $2 AND a.id = k.account_id AND a.realm = $1 AND a.left_at IS NULL ORDER BY a.id",
         ).bind(&realm.0).bind(login).fetch_all(db).await)?;
         Ok(rows.into_iter().map(|(id,)| AccountId(id)).collect())
     }

@@ -26,10 +26,6 @@ const LOOKS_THROUGH: &[(&str, &str)] = &[
     ("FROM audits WHERE imported_at", "a few audits a month"),
     ("FROM incidents ORDER BY id DESC", "a few incidents a year"),
     (
-        "SELECT COUNT(*) FROM accounts WHERE realm",
-        "once an audit, about all accounts",
-    ),
-    (
         "FROM statement_posts WHERE state NOT IN",
         "a few statements a year",
     ),
