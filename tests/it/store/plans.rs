@@ -25,6 +25,7 @@ const LOOKS_THROUGH: &[(&str, &str)] = &[
     ("FROM campaigns ORDER BY id", "a few campaigns a year"),
     ("FROM audits WHERE imported_at", "a few audits a month"),
     ("FROM incidents ORDER BY id DESC", "a few incidents a year"),
+    ("FROM awareness WHERE noted_at", "a few incidents a year"),
     (
         "FROM statement_posts WHERE state NOT IN",
         "a few statements a year",
