@@ -27,6 +27,43 @@ const LOOKS_THROUGH: &[(&str, &str)] = &[
     ("FROM incidents ORDER BY id DESC", "a few incidents a year"),
     ("FROM awareness WHERE noted_at", "a few incidents a year"),
     (
+        "INSERT INTO delegates (person_id, delegate_id, noted_at, noted_by) SELECT o.id",
+        "once a listing, about those who have a delegate",
+    ),
+    (
+        "DELETE FROM delegates WHERE noted_by",
+        "once a listing, about everybody",
+    ),
+    (
+        "FROM posts WHERE CAST",
+        "a few incidents a year, with a few messages each",
+    ),
+    (
+        "SELECT c.category, COUNT(DISTINCT c.account_id)",
+        "the figures are about all cases",
+    ),
+    (
+        "SELECT span, CAST(SUM(opened)",
+        "a picture is about all cases; a few a day",
+    ),
+    ("FROM nudges WHERE carried_at IS NULL", "a few an incident"),
+    (
+        "FROM statement_posts p JOIN statements s",
+        "a few statements a year",
+    ),
+    (
+        "DELETE FROM interactions WHERE claimed_at",
+        "those of the last minutes: a few",
+    ),
+    (
+        "FROM persons p LEFT JOIN named_persons n",
+        "a guard is about everybody's name",
+    ),
+    (
+        "p.channel, p.external_id, CASE WHEN p.said_at",
+        "a few statements a year",
+    ),
+    (
         "FROM statement_posts WHERE state NOT IN",
         "a few statements a year",
     ),
