@@ -159,7 +159,7 @@ async fn of_several_moments_of_being_aware_the_earliest_counts_and_decisions_are
         assert_eq!(tx.triggers_as_of(at(5)).await.unwrap().len(), 2);
         assert_eq!(
             tx.duty_decisions_as_of(about, at(5)).await.unwrap(),
-            [decided.clone()]
+            std::slice::from_ref(&decided)
         );
         assert_eq!(tx.duty_decisions(about).await.unwrap(), [decided, later]);
     })
