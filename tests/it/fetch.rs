@@ -183,11 +183,11 @@ async fn have_i_been_pwned_is_asked_with_its_key_and_as_slowly_as_it_wants() {
     assert!(failed.failed[0].contains("status 401"), "{failed:?}");
 }
 
-fn risky(sam: &str, level: &str) -> serde_json::Value {
+fn risky(number: &str, who: &str, level: &str) -> serde_json::Value {
     json!({
-        "id": format!("00000000-0000-4000-8000-0000000000{sam}"), "isDeleted": false, "isProcessing": false,
+        "id": format!("00000000-0000-4000-8000-0000000000{number}"), "isDeleted": false, "isProcessing": false,
         "riskLevel": level, "riskState": "atRisk", "riskDetail": "none",
-        "riskLastUpdatedDateTime": "2026-03-01T10:00:00Z", "userPrincipalName": "ada.abara@parl.example",
+        "riskLastUpdatedDateTime": "2026-03-01T10:00:00Z", "userPrincipalName": format!("{who}@parl.example"),
     })
 }
 
@@ -207,14 +207,16 @@ async fn graph_is_asked_page_by_page_and_an_expired_token_is_renewed() {
     );
     service.expect(
         USERS,
-        Answer::json(&json!({ "value": [risky("01", "high")], "@odata.nextLink": next })),
+        Answer::json(
+            &json!({ "value": [risky("01", "ada.abara", "high")], "@odata.nextLink": next }),
+        ),
     );
     // Throttled, and nobody says for how long.
     let second = "GET /v1.0/identityProtection/riskyUsers?$skiptoken=2";
     service.expect(second, Answer::With(429, Vec::new(), "{}".to_owned()));
     service.expect(
         second,
-        Answer::json(&json!({ "value": [risky("02", "low")] })),
+        Answer::json(&json!({ "value": [risky("02", "bea.bright", "low")] })),
     );
     service.expect(DETECTIONS, Answer::json(&json!({ "value": [] })));
     let first = asked(&bell).await;
