@@ -4,8 +4,8 @@
 
 use std::io::Read;
 
-use super::decode::{Bytes, Line, Lines};
-use super::detect::{Head, Look, Refusal};
+use super::decode::{Filled, Lines};
+use super::detect::{Head, Look};
 use super::{AuditError, Format, ReadOptions, Sink, nt};
 use crate::domain::finding::{AuditRow, RejectReason};
 use crate::domain::identity::Key;
@@ -30,26 +30,14 @@ pub(super) fn read(
         format: Format::AccountNames,
         what: "the weakness that all its accounts have",
     })?;
-    let bytes = Bytes::open(input, None, options.code_page)?;
-    if bytes.empty {
-        return Err(Refusal::Empty.into());
-    }
-    let charset = bytes.charset();
-    let mut lines = Lines::new(bytes);
-    while let Some(line) = lines.next()? {
-        let (number, text, ended) = match line {
-            Line::TooLong { number } => {
-                sink.record();
-                sink.reject(number, RejectReason::TooLong)?;
-                continue;
-            }
-            Line::Whole { text, .. } if text.trim_ascii().is_empty() => continue,
-            Line::Whole {
-                number,
-                text,
-                ended,
-            } => (number, text, ended),
-        };
+    let mut lines = Lines::open(input, options.code_page)?;
+    let charset = lines.charset();
+    while let Some(Filled {
+        number,
+        text,
+        ended,
+    }) = lines.filled(sink)?
+    {
         sink.record();
         if !ended {
             sink.reject(number, RejectReason::Truncated)?;

@@ -9,8 +9,9 @@ use std::io::Read;
 use encoding_rs::{CoderResult, Decoder, Encoding, UTF_8, UTF_16BE, UTF_16LE, WINDOWS_1252};
 use zeroize::{Zeroize, Zeroizing};
 
-use super::AuditError;
 use super::detect::Refusal;
+use super::{AuditError, Sink};
+use crate::domain::finding::RejectReason;
 
 /// Bytes that are asked of the file at once.
 pub(super) const CHUNK: usize = 64 * 1024;
@@ -359,6 +360,23 @@ pub(super) enum Line<'a> {
     },
 }
 
+/// A line with something in it, that is not too long.
+pub(super) struct Filled<'a> {
+    /// From 1.
+    pub(super) number: u64,
+    /// Its bytes, without its end.
+    pub(super) text: &'a [u8],
+    /// Whether a line feed ended it, and not the file.
+    pub(super) ended: bool,
+}
+
+/// What was found on the way to the end of a line.
+enum Found {
+    Nothing,
+    TooLong,
+    Whole { ended: bool },
+}
+
 /// The lines of a file, each bounded, however long it is in the file.
 pub(super) struct Lines<R> {
     bytes: Bytes<R>,
@@ -381,8 +399,57 @@ impl<R: Read> Lines<R> {
         self.bytes.charset()
     }
 
+    /// The same of a file that is not empty.
+    pub(super) fn open(input: R, page: CodePage) -> Result<Self, AuditError> {
+        let bytes = Bytes::open(input, None, page)?;
+        match bytes.empty {
+            true => Err(Refusal::Empty.into()),
+            false => Ok(Self::new(bytes)),
+        }
+    }
+
+    /// The next line with something in it; none at the end. One that is too long is a record, and rejected.
+    pub(super) fn filled(&mut self, sink: &mut Sink<'_>) -> Result<Option<Filled<'_>>, AuditError> {
+        let ended = loop {
+            match self.find()? {
+                Found::Nothing => return Ok(None),
+                Found::TooLong => {
+                    sink.record();
+                    sink.reject(self.number, RejectReason::TooLong)?;
+                }
+                Found::Whole { .. } if self.text().trim_ascii().is_empty() => {}
+                Found::Whole { ended } => break ended,
+            }
+        };
+        Ok(Some(Filled {
+            number: self.number,
+            text: self.text(),
+            ended,
+        }))
+    }
+
     /// The next line; none at the end.
     pub(super) fn next(&mut self) -> Result<Option<Line<'_>>, AuditError> {
+        Ok(match self.find()? {
+            Found::Nothing => None,
+            Found::TooLong => Some(Line::TooLong {
+                number: self.number,
+            }),
+            Found::Whole { ended } => Some(Line::Whole {
+                number: self.number,
+                text: self.text(),
+                ended,
+            }),
+        })
+    }
+
+    fn text(&self) -> &[u8] {
+        let line = self.line.as_slice();
+        line.strip_suffix(b"\r").unwrap_or(line)
+    }
+
+    /// Goes to the end of the next line and keeps it.
+    fn find(&mut self) -> Result<Found, AuditError> {
         self.line.as_mut_slice().zeroize();
         self.line.clear();
         let mut too_long = false;
@@ -408,22 +475,13 @@ impl<R: Read> Lines<R> {
             self.bytes.consume(used);
         }
         if !any {
-            return Ok(None);
+            return Ok(Found::Nothing);
         }
         self.number += 1;
-        let number = self.number;
-        let text = self
-            .line
-            .strip_suffix(b"\r")
-            .unwrap_or(self.line.as_slice());
-        if too_long || text.len() > MAX_LINE {
-            return Ok(Some(Line::TooLong { number }));
-        }
-        Ok(Some(Line::Whole {
-            number,
-            text,
-            ended,
-        }))
+        Ok(match too_long || self.text().len() > MAX_LINE {
+            true => Found::TooLong,
+            false => Found::Whole { ended },
+        })
     }
 
     /// The rest of the file after the lines read so far, and how many those were.

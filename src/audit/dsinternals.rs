@@ -8,8 +8,8 @@ use std::io::Read;
 
 use zeroize::Zeroizing;
 
-use super::decode::{Bytes, Line, Lines};
-use super::detect::{By, Head, Look, Refusal, Shape};
+use super::decode::{Filled, Lines};
+use super::detect::{By, Head, Look, Shape};
 use super::{AuditError, ReadOptions, Sink, nt};
 use crate::domain::finding::{AuditRow, RejectReason, Weakness};
 use crate::domain::identity::Key;
@@ -120,38 +120,28 @@ pub(super) fn read(
     options: &ReadOptions<'_>,
     sink: &mut Sink<'_>,
 ) -> Result<(), AuditError> {
-    let bytes = Bytes::open(input, None, options.code_page)?;
-    if bytes.empty {
-        return Err(Refusal::Empty.into());
-    }
-    let charset = bytes.charset();
-    let mut lines = Lines::new(bytes);
+    let mut lines = Lines::open(input, options.code_page)?;
+    let charset = lines.charset();
     let mut report = Report {
         section: Section::Before,
         group: None,
         last: None,
     };
-    while let Some(line) = lines.next()? {
-        match line {
-            Line::TooLong { number } => {
-                sink.record();
-                sink.reject(number, RejectReason::TooLong)?;
+    while let Some(Filled {
+        number,
+        text,
+        ended,
+    }) = lines.filled(sink)?
+    {
+        match charset.text(text) {
+            Some(text) => {
+                let text = Zeroizing::new(text.into_owned());
+                report.line(number, &text, ended, sink)?;
             }
-            Line::Whole { text, .. } if text.trim_ascii().is_empty() => {}
-            Line::Whole {
-                number,
-                text,
-                ended,
-            } => match charset.text(text) {
-                Some(text) => {
-                    let text = Zeroizing::new(text.into_owned());
-                    report.line(number, &text, ended, sink)?;
-                }
-                None => {
-                    sink.record();
-                    sink.reject(number, RejectReason::BadEncoding)?;
-                }
-            },
+            None => {
+                sink.record();
+                sink.reject(number, RejectReason::BadEncoding)?;
+            }
         }
     }
     // All headings are always there, and only the very last of them is younger than the report.

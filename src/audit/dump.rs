@@ -8,8 +8,8 @@
 use std::collections::HashMap;
 use std::io::Read;
 
-use super::decode::{Bytes, Charset, Line, Lines};
-use super::detect::{By, Head, Look, Refusal, Shape};
+use super::decode::{Charset, Line, Lines};
+use super::detect::{By, Head, Look, Shape};
 use super::survey::{Found, Survey};
 use super::{AuditError, Format, ReadOptions, Sink, SkipReason, john, nt};
 use crate::domain::finding::{AuditRow, RejectReason, Weakness};
@@ -223,12 +223,8 @@ pub(super) fn walk(
     options: &ReadOptions<'_>,
     take: Take<'_>,
 ) -> Result<(), AuditError> {
-    let bytes = Bytes::open(input, None, options.code_page)?;
-    if bytes.empty {
-        return Err(Refusal::Empty.into());
-    }
-    let charset = bytes.charset();
-    let mut lines = Lines::new(bytes);
+    let mut lines = Lines::open(input, options.code_page)?;
+    let charset = lines.charset();
     let mut section = Section::Domain;
     while let Some(line) = lines.next()? {
         let (number, seen) = match line {

@@ -5,8 +5,8 @@
 
 use std::io::Read;
 
-use super::decode::{Bytes, Line, Lines};
-use super::detect::{Head, Look, Refusal};
+use super::decode::{Filled, Lines};
+use super::detect::{Head, Look};
 use super::hash_lists::look_potfile;
 use super::{AuditError, ReadOptions, Sink, SkipReason, nt};
 use crate::domain::finding::{AuditRow, RejectReason, Weakness};
@@ -33,26 +33,14 @@ pub(super) fn read(
     options: &ReadOptions<'_>,
     sink: &mut Sink<'_>,
 ) -> Result<(), AuditError> {
-    let bytes = Bytes::open(input, None, options.code_page)?;
-    if bytes.empty {
-        return Err(Refusal::Empty.into());
-    }
-    let charset = bytes.charset();
-    let mut lines = Lines::new(bytes);
-    while let Some(line) = lines.next()? {
-        let (number, text, ended) = match line {
-            Line::TooLong { number } => {
-                sink.record();
-                sink.reject(number, RejectReason::TooLong)?;
-                continue;
-            }
-            Line::Whole { text, .. } if text.trim_ascii().is_empty() => continue,
-            Line::Whole {
-                number,
-                text,
-                ended,
-            } => (number, text, ended),
-        };
+    let mut lines = Lines::open(input, options.code_page)?;
+    let charset = lines.charset();
+    while let Some(Filled {
+        number,
+        text,
+        ended,
+    }) = lines.filled(sink)?
+    {
         let Some((name, hash, _)) = split(text) else {
             if NOISE.iter().any(|noise| text.starts_with(noise)) {
                 sink.skip(number, SkipReason::Noise)?;

@@ -10,8 +10,8 @@ use data_encoding::HEXLOWER_PERMISSIVE;
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
-use super::decode::{Bytes, Charset, Line, Lines};
-use super::detect::{By, Head, Look, Refusal};
+use super::decode::{Charset, Filled, Lines};
+use super::detect::{By, Head, Look};
 use super::{AuditError, ReadOptions, Sink, SkipReason, nt};
 use crate::domain::finding::{AuditRow, RejectReason, Weakness};
 use crate::domain::identity::Key;
@@ -62,31 +62,19 @@ pub(super) fn read(
     options: &ReadOptions<'_>,
     sink: &mut Sink<'_>,
 ) -> Result<(), AuditError> {
-    let bytes = Bytes::open(input, None, options.code_page)?;
-    if bytes.empty {
-        return Err(Refusal::Empty.into());
-    }
-    let charset = bytes.charset();
-    let mut lines = Lines::new(bytes);
-    while let Some(line) = lines.next()? {
-        match line {
-            Line::TooLong { number } => {
-                sink.record();
-                sink.reject(number, RejectReason::TooLong)?;
-            }
-            Line::Whole { text, .. } if text.trim_ascii().is_empty() => {}
-            Line::Whole {
-                number,
-                text,
-                ended,
-            } => {
-                sink.record();
-                match serde_json::from_slice::<Outfile<'_>>(text) {
-                    Ok(line) => one(number, &line, charset, options, sink)?,
-                    Err(_) if !ended => sink.reject(number, RejectReason::Truncated)?,
-                    Err(error) => return Err(broken(number, &error)),
-                }
-            }
+    let mut lines = Lines::open(input, options.code_page)?;
+    let charset = lines.charset();
+    while let Some(Filled {
+        number,
+        text,
+        ended,
+    }) = lines.filled(sink)?
+    {
+        sink.record();
+        match serde_json::from_slice::<Outfile<'_>>(text) {
+            Ok(line) => one(number, &line, charset, options, sink)?,
+            Err(_) if !ended => sink.reject(number, RejectReason::Truncated)?,
+            Err(error) => return Err(broken(number, &error)),
         }
     }
     Ok(())

@@ -7,8 +7,8 @@ use std::io::Read;
 
 use chrono::NaiveDateTime;
 
-use super::decode::{Bytes, Charset, Line, Lines};
-use super::detect::{By, Head, Look, Refusal, Shape};
+use super::decode::{Charset, Filled, Lines};
+use super::detect::{By, Head, Look, Shape};
 use super::{AuditError, ReadOptions, Sink, SkipReason, dates, nt};
 use crate::domain::finding::{AuditRow, Baseline, Precision, RejectReason, Weakness};
 use crate::domain::identity::{Key, KeyKind};
@@ -49,28 +49,16 @@ pub(super) fn read(
     options: &ReadOptions<'_>,
     sink: &mut Sink<'_>,
 ) -> Result<(), AuditError> {
-    let bytes = Bytes::open(input, None, options.code_page)?;
-    if bytes.empty {
-        return Err(Refusal::Empty.into());
-    }
-    let charset = bytes.charset();
-    let mut lines = Lines::new(bytes);
+    let mut lines = Lines::open(input, options.code_page)?;
+    let charset = lines.charset();
     let mut form = None;
     let mut counted = None;
-    while let Some(line) = lines.next()? {
-        let (number, text, ended) = match line {
-            Line::TooLong { number } => {
-                sink.record();
-                sink.reject(number, RejectReason::TooLong)?;
-                continue;
-            }
-            Line::Whole { text, .. } if text.trim_ascii().is_empty() => continue,
-            Line::Whole {
-                number,
-                text,
-                ended,
-            } => (number, text, ended),
-        };
+    while let Some(Filled {
+        number,
+        text,
+        ended,
+    }) = lines.filled(sink)?
+    {
         if let Some(count) = trailer(text) {
             counted = Some(count);
             sink.skip(number, SkipReason::Trailer)?;

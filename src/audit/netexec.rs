@@ -10,8 +10,8 @@ use chrono::NaiveDateTime;
 use chrono_tz::Tz;
 
 use super::dates::in_zone;
-use super::decode::{Bytes, Line, Lines};
-use super::detect::{Head, Look, Refusal};
+use super::decode::{Filled, Lines};
+use super::detect::{Head, Look};
 use super::{AuditError, ReadOptions, Sink, SkipReason, nt};
 use crate::domain::finding::{AuditRow, RejectReason, Weakness};
 use crate::domain::identity::Key;
@@ -61,27 +61,15 @@ pub(super) fn read(
     options: &ReadOptions<'_>,
     sink: &mut Sink<'_>,
 ) -> Result<(), AuditError> {
-    let bytes = Bytes::open(input, None, options.code_page)?;
-    if bytes.empty {
-        return Err(Refusal::Empty.into());
-    }
-    let charset = bytes.charset();
-    let mut lines = Lines::new(bytes);
+    let mut lines = Lines::open(input, options.code_page)?;
+    let charset = lines.charset();
     let zone = options.time_zone.unwrap_or(Tz::UTC);
-    while let Some(line) = lines.next()? {
-        let (number, text, ended) = match line {
-            Line::TooLong { number } => {
-                sink.record();
-                sink.reject(number, RejectReason::TooLong)?;
-                continue;
-            }
-            Line::Whole { text, .. } if text.trim_ascii().is_empty() => continue,
-            Line::Whole {
-                number,
-                text,
-                ended,
-            } => (number, text, ended),
-        };
+    while let Some(Filled {
+        number,
+        text,
+        ended,
+    }) = lines.filled(sink)?
+    {
         let plain = zeroize::Zeroizing::new(without_colours(text));
         sink.record();
         match said(&plain, ended, |name| charset.text(name)) {

@@ -11,8 +11,8 @@ use zeroize::Zeroizing;
 
 use super::{address, key};
 use crate::audit::dates::Dates;
-use crate::audit::decode::{Bytes, Line, Lines};
-use crate::audit::detect::{Head, Look, Refusal};
+use crate::audit::decode::{Filled, Lines};
+use crate::audit::detect::{Head, Look};
 use crate::audit::{AuditError, ReadOptions, Sink};
 use crate::domain::attempt::{Answer, Attempt};
 use crate::domain::finding::RejectReason;
@@ -31,28 +31,16 @@ pub(in crate::audit) fn read(
     options: &ReadOptions<'_>,
     sink: &mut Sink<'_>,
 ) -> Result<(), AuditError> {
-    let bytes = Bytes::open(input, None, options.code_page)?;
-    if bytes.empty {
-        return Err(Refusal::Empty.into());
-    }
-    let charset = bytes.charset();
-    let mut lines = Lines::new(bytes);
+    let mut lines = Lines::open(input, options.code_page)?;
+    let charset = lines.charset();
     let mut fields: Option<Fields> = None;
     let mut day = None;
-    while let Some(line) = lines.next()? {
-        let (number, text, ended) = match line {
-            Line::TooLong { number } => {
-                sink.record();
-                sink.reject(number, RejectReason::TooLong)?;
-                continue;
-            }
-            Line::Whole { text, .. } if text.trim_ascii().is_empty() => continue,
-            Line::Whole {
-                number,
-                text,
-                ended,
-            } => (number, text, ended),
-        };
+    while let Some(Filled {
+        number,
+        text,
+        ended,
+    }) = lines.filled(sink)?
+    {
         if let Some(named) = text.strip_prefix(b"#Fields:") {
             fields = Some(Fields::of(&String::from_utf8_lossy(named)));
             continue;

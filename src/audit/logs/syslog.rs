@@ -13,8 +13,8 @@ use zeroize::Zeroizing;
 use super::prefix::Clock;
 use super::sshd::Answered;
 use super::{address, dovecot, key, postfix, sshd};
-use crate::audit::decode::{Bytes, Line, Lines};
-use crate::audit::detect::{Head, Look, Refusal};
+use crate::audit::decode::{Filled, Lines};
+use crate::audit::detect::{Head, Look};
 use crate::audit::{AuditError, Format, ReadOptions, Sink};
 use crate::domain::attempt::{Answer, Attempt};
 use crate::domain::finding::RejectReason;
@@ -55,27 +55,15 @@ pub(in crate::audit) fn read(
         zone: options.time_zone.unwrap_or(Tz::UTC),
         written_at,
     };
-    let bytes = Bytes::open(input, None, options.code_page)?;
-    if bytes.empty {
-        return Err(Refusal::Empty.into());
-    }
-    let charset = bytes.charset();
-    let mut lines = Lines::new(bytes);
+    let mut lines = Lines::open(input, options.code_page)?;
+    let charset = lines.charset();
     let mut held = Held::default();
-    while let Some(line) = lines.next()? {
-        let (number, text, ended) = match line {
-            Line::TooLong { number } => {
-                sink.record();
-                sink.reject(number, RejectReason::TooLong)?;
-                continue;
-            }
-            Line::Whole { text, .. } if text.trim_ascii().is_empty() => continue,
-            Line::Whole {
-                number,
-                text,
-                ended,
-            } => (number, text, ended),
-        };
+    while let Some(Filled {
+        number,
+        text,
+        ended,
+    }) = lines.filled(sink)?
+    {
         sink.record();
         // A line in no encoding is nobody's whom we know.
         let Some(text) = charset
