@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::hashed;
 use super::section::{Parsed, Read, Section, Value};
-use super::values::{DAY, delta, is_loopback, line};
+use super::values::{DAY, delta, is_private, line};
 
 /// How an operator is told, beside the log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -47,11 +47,7 @@ impl Serialize for Heartbeat {
 
 fn heartbeat(value: &Value<'_>) -> Parsed<Heartbeat> {
     let text = line(value)?;
-    let is_ours = |url: &Url| {
-        let host = url.host_str().map(|host| host.trim_matches(['[', ']']));
-        url.scheme() == "https" || url.scheme() == "http" && host.is_some_and(is_loopback)
-    };
-    let url = Url::parse(&text).ok().filter(is_ours);
+    let url = Url::parse(&text).ok().filter(is_private);
     url.map(Heartbeat).ok_or_else(|| {
         "this is no address to ask for; use https://, or http:// on this machine".into()
     })

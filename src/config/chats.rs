@@ -11,7 +11,7 @@ use super::errors::quoted;
 use super::hashed;
 use super::secret::{SecretKeys, TOKEN, secret};
 use super::section::{Parsed, Read, Section, Value, instead};
-use super::values::{choice, is_loopback, line, path, yes_or_no};
+use super::values::{choice, is_private, line, path, yes_or_no};
 use crate::domain::audience::Audience;
 
 /// The channel of `[discord]` itself.
@@ -269,10 +269,7 @@ fn word(value: &Value<'_>) -> Parsed<String> {
 fn is_safe(url: &SecretString) -> bool {
     use secrecy::ExposeSecret;
     let url = Url::parse(url.expose_secret()).ok();
-    url.is_some_and(|url| {
-        let is_here = url.host_str().is_some_and(is_loopback);
-        url.scheme() == "https" || url.scheme() == "http" && is_here
-    })
+    url.as_ref().is_some_and(is_private)
 }
 
 /// `known` are the names of all channels, if all of them are right.

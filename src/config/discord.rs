@@ -12,7 +12,7 @@ use super::bot::{self, Bot};
 use super::hashed;
 use super::secret::{TOKEN, secret};
 use super::section::{Parsed, Read, Section, Value};
-use super::values::{is_loopback, line, path};
+use super::values::{has_no_login, is_private, line, path};
 
 /// Where status posts go.
 #[derive(Debug, Clone, Serialize)]
@@ -95,16 +95,7 @@ pub(super) fn snowflake(value: &Value<'_>) -> Parsed<NonZeroU64> {
 pub(super) fn api_base(value: &Value<'_>) -> Parsed<String> {
     let text = line(value)?;
     let url = Url::parse(&text).ok();
-    let host = |url: &Url| {
-        url.host_str()
-            .map(|host| host.trim_matches(['[', ']']).to_owned())
-    };
-    let fits = |url: &Url| {
-        let is_here = host(url).is_some_and(|host| is_loopback(&host));
-        (url.scheme() == "https" || url.scheme() == "http" && is_here)
-            && url.username().is_empty()
-            && url.password().is_none()
-    };
+    let fits = |url: &Url| is_private(url) && has_no_login(url);
     match url.as_ref().is_some_and(fits) {
         true => Ok(text),
         false => Err(

@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::hashed;
 use super::secret::{PASSWORD, SecretKeys, secret};
 use super::section::{Parsed, Read, Section, Value};
-use super::values::{choice, duration, is_loopback, line, path};
+use super::values::{choice, duration, has_no_login, is_private, line, path};
 use crate::domain::hand_over::HandOverKind;
 
 /// How the identity provider is asked.
@@ -111,12 +111,7 @@ pub(super) fn hand_over(root: &Section<'_>) -> Read<Option<HandOver>> {
 fn address(value: &Value<'_>) -> Parsed<String> {
     let text = line(value)?;
     let url = Url::parse(&text).ok();
-    let fits = |url: &Url| {
-        let host = url.host_str().map(|host| host.trim_matches(['[', ']']));
-        (url.scheme() == "https" || url.scheme() == "http" && host.is_some_and(is_loopback))
-            && url.username().is_empty()
-            && url.password().is_none()
-    };
+    let fits = |url: &Url| is_private(url) && has_no_login(url);
     match url.as_ref().is_some_and(fits) {
         true => Ok(text),
         false => Err(

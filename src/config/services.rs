@@ -16,7 +16,7 @@ pub use self::access::{Access, Certificate, Client, ClientProof, ServiceAccount,
 use super::evidence::synchronised;
 use super::hashed;
 use super::section::{Parsed, Read, Section, Value};
-use super::values::{DAY, delta, duration, is_loopback, line, path, yes_or_no};
+use super::values::{DAY, delta, duration, has_no_login, is_private, line, path, yes_or_no};
 use crate::domain::evidence::Synchronised;
 
 /// What all of them have.
@@ -210,8 +210,7 @@ pub(super) fn proxy(value: &Value<'_>) -> Parsed<String> {
     let fits = |url: &Url| {
         ["http", "https"].contains(&url.scheme())
             && url.host_str().is_some_and(|host| !host.is_empty())
-            && url.username().is_empty()
-            && url.password().is_none()
+            && has_no_login(url)
             && matches!(url.path(), "" | "/")
             && url.query().is_none()
     };
@@ -228,13 +227,7 @@ pub(super) fn proxy(value: &Value<'_>) -> Parsed<String> {
 pub(super) fn document(value: &Value<'_>) -> Parsed<String> {
     let text = line(value)?;
     let url = Url::parse(&text).ok();
-    let fits = |url: &Url| {
-        let host = url.host_str().map(|host| host.trim_matches(['[', ']']));
-        (url.scheme() == "https" || url.scheme() == "http" && host.is_some_and(is_loopback))
-            && url.username().is_empty()
-            && url.password().is_none()
-            && url.fragment().is_none()
-    };
+    let fits = |url: &Url| is_private(url) && has_no_login(url) && url.fragment().is_none();
     match url.as_ref().is_some_and(fits) {
         true => Ok(text),
         false => Err(
@@ -249,12 +242,7 @@ pub(super) fn endpoint(value: &Value<'_>) -> Parsed<String> {
     let text = line(value)?;
     let url = Url::parse(&text).ok();
     let fits = |url: &Url| {
-        let host = url.host_str().map(|host| host.trim_matches(['[', ']']));
-        (url.scheme() == "https" || url.scheme() == "http" && host.is_some_and(is_loopback))
-            && url.username().is_empty()
-            && url.password().is_none()
-            && url.query().is_none()
-            && url.fragment().is_none()
+        is_private(url) && has_no_login(url) && url.query().is_none() && url.fragment().is_none()
     };
     match url.as_ref().is_some_and(fits) {
         true => Ok(text.trim_end_matches('/').to_owned()),

@@ -8,6 +8,7 @@ use std::time::Duration;
 use chrono::{NaiveTime, TimeDelta, Weekday};
 use chrono_tz::Tz;
 use encoding_rs::Encoding;
+use reqwest::Url;
 use toml::de::DeValue;
 
 use super::errors::quoted;
@@ -150,6 +151,17 @@ pub(super) fn host(value: &Value<'_>) -> Parsed<String> {
             quoted(&text)
         )
     })
+}
+
+/// Whether nobody on the way can read what goes there: by TLS, or to this machine.
+pub(super) fn is_private(url: &Url) -> bool {
+    let host = url.host_str().map(|host| host.trim_matches(['[', ']']));
+    url.scheme() == "https" || url.scheme() == "http" && host.is_some_and(is_loopback)
+}
+
+/// Whether an address holds no name and no password: those belong elsewhere in the config.
+pub(super) fn has_no_login(url: &Url) -> bool {
+    url.username().is_empty() && url.password().is_none()
 }
 
 /// Whether a host is this machine, so that what goes there never crosses a network.

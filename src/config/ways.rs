@@ -11,7 +11,7 @@ use super::errors::quoted;
 use super::hashed;
 use super::secret::{SecretKeys, secret};
 use super::section::{Parsed, Read, Section, Value};
-use super::values::{choice, duration, is_loopback, line, number};
+use super::values::{choice, duration, has_no_login, is_private, line, number};
 use crate::domain::finding::Category;
 use crate::domain::way::{Way, Ways};
 
@@ -254,12 +254,7 @@ fn before(value: &Value<'_>) -> Parsed<String> {
 fn address(value: &Value<'_>) -> Parsed<String> {
     let text = line(value)?;
     let url = Url::parse(&text).ok();
-    let fits = |url: &Url| {
-        let host = url.host_str().map(|host| host.trim_matches(['[', ']']));
-        (url.scheme() == "https" || url.scheme() == "http" && host.is_some_and(is_loopback))
-            && url.username().is_empty()
-            && url.password().is_none()
-    };
+    let fits = |url: &Url| is_private(url) && has_no_login(url);
     match url.as_ref().is_some_and(fits) {
         true => Ok(text),
         false => Err(
