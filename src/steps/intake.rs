@@ -228,6 +228,8 @@ pub async fn intake(app: &App, path: &Path, options: &Options, by: &str) -> anyh
         by,
     };
     let sha256 = prepared.first.sha256.clone();
+    // Of the file and of the lists that it is joined with.
+    let thing = guard::thing(&prepared.sha256);
     let records = prepared.first.records;
     let looks_at_passwords = prepared.format.looks_at_passwords();
     let weighing = attempts::weighing(&prepared.source);
@@ -255,8 +257,9 @@ pub async fn intake(app: &App, path: &Path, options: &Options, by: &str) -> anyh
     if looks_at_passwords {
         intake.verified = tx.verify_cases(audit, &realm.0, as_of, now).await?;
     }
-    let thing = guard::thing(&sha256);
-    if let Err(held) = guard::check(app, &mut tx, &intake, audit, &thing, options, by).await? {
+    if let Err(held) =
+        guard::check(app, &mut tx, &intake, (audit, &realm), &thing, options, by).await?
+    {
         if options.dry_run {
             intake.notes.push(held.to_string());
         } else {

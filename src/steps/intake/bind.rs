@@ -108,24 +108,26 @@ pub async fn bind(
     })
 }
 
-/// The finding, and all others of its realm that use the same name.
+/// The finding, and all others of its realm that use the same name; none if it has an account.
 async fn all_named_so(tx: &mut Tx, finding: FindingId) -> anyhow::Result<Vec<UnmatchedFinding>> {
-    let (mut all, mut after) = (Vec::new(), FindingId(0));
-    loop {
-        let page = tx.unmatched_findings(after, PAGE).await?;
-        let Some(last) = page.last() else { break };
-        after = last.id;
-        all.extend(page);
-    }
-    let Some(named) = all.iter().find(|one| one.id == finding).cloned() else {
+    let before = FindingId(finding.0.saturating_sub(1));
+    let first = tx.unmatched_findings(before, 1).await?;
+    let Some(named) = first.into_iter().find(|one| one.id == finding) else {
         return Ok(Vec::new());
     };
-    all.retain(|one| {
-        one.realm == named.realm
-            && one.key.kind == named.key.kind
-            && one.key.folded() == named.key.folded()
-    });
-    Ok(all)
+    let folded = named.key.folded();
+    let (mut all, mut after) = (Vec::new(), FindingId(0));
+    loop {
+        let mut page = tx.unmatched_findings(after, PAGE).await?;
+        let Some(last) = page.last() else {
+            return Ok(all);
+        };
+        after = last.id;
+        page.retain(|one| {
+            one.realm == named.realm && one.key.kind == named.key.kind && one.key.folded() == folded
+        });
+        all.append(&mut page);
+    }
 }
 
 fn draft(finding: &UnmatchedFinding, account: AccountId) -> FindingDraft {

@@ -6,6 +6,7 @@ use crate::app::App;
 use crate::config::Role;
 use crate::domain::AuditId;
 use crate::domain::address::fold;
+use crate::domain::identity::Realm;
 use crate::store::Tx;
 
 /// Why an audit waits; says what to do.
@@ -53,23 +54,20 @@ pub(super) async fn check(
     app: &App,
     tx: &mut Tx,
     intake: &Intake,
-    audit: AuditId,
+    (audit, realm): (AuditId, &Realm),
     thing: &str,
     options: &Options,
     by: &str,
 ) -> anyhow::Result<Result<(), Held>> {
     let guard = &app.config.intake;
-    let opened = intake.opened - intake.closed_at_once;
-    let realm = match tx.audit(audit).await? {
-        Some(own) => crate::domain::identity::Realm(own.realm),
-        None => return Ok(Ok(())),
-    };
-    let all = tx.accounts_of(&realm).await?;
+    let opened = intake.opened.saturating_sub(intake.closed_at_once);
+    if opened < guard.at_least {
+        return Ok(Ok(()));
+    }
+    let all = tx.accounts_of(realm).await?;
     let findings = intake.counts.findings + intake.counts.sighted;
     let before = tx.findings_before(&intake.source, audit).await?;
-    let held = if opened < guard.at_least {
-        None
-    } else if opened.saturating_mul(100) > all.saturating_mul(guard.share_percent) {
+    let held = if opened.saturating_mul(100) > all.saturating_mul(guard.share_percent) {
         Some(Held::Share {
             opened,
             all,

@@ -61,9 +61,9 @@ impl Taking<'_> {
         let mut known = tx
             .known(&self.names.realm, &lookups.into_iter().collect::<Vec<_>>())
             .await?;
-        let bound = self.bound(tx, &rows, &mut known).await?;
+        let matches = self.matches(tx, &rows, &mut known).await?;
         self.count(attempts, &known, tally, &mut rejects)?;
-        let drafts = self.drafts(&rows, &known, &bound, &mut rejects, intake);
+        let drafts = self.drafts(&rows, &matches, &known, &mut rejects, intake);
         let stored = tx.add_findings(self.audit, &drafts, self.now).await?;
         for (draft, stored) in drafts.iter().zip(&stored) {
             *intake.weaknesses.entry(draft.weakness.text()).or_default() += 1;
@@ -81,29 +81,44 @@ impl Taking<'_> {
         self.move_cases(tx, &known, &drafts, &stored, intake).await
     }
 
-    /// Whose the names are that the directory does not know, by an operator's word.
-    async fn bound(
+    /// Whom each row names: by the directory, or where that does not know, by an operator's word.
+    async fn matches(
         &self,
         tx: &mut Tx,
         rows: &[AuditRow],
         known: &mut Known,
-    ) -> anyhow::Result<HashMap<(KeyKind, String), AccountId>> {
+    ) -> anyhow::Result<Vec<Match>> {
+        let mut matches: Vec<Match> = rows
+            .iter()
+            .map(|row| {
+                resolve(&row.keys, &self.names, self.bare_sam, |lookup| {
+                    known.hits(lookup)
+                })
+            })
+            .collect();
+        let is_unsure = |matched: &Match| matches!(matched, Match::Nobody | Match::Ambiguous);
         let unsure: Vec<&Key> = rows
             .iter()
-            .filter(|row| {
-                let matched = resolve(&row.keys, &self.names, self.bare_sam, |lookup| {
-                    known.hits(lookup)
-                });
-                matches!(matched, Match::Nobody | Match::Ambiguous)
-            })
-            .flat_map(|row| &row.keys)
+            .zip(&matches)
+            .filter(|(_, matched)| is_unsure(matched))
+            .flat_map(|(row, _)| &row.keys)
             .collect();
         if unsure.is_empty() {
-            return Ok(HashMap::new());
+            return Ok(matches);
         }
         let bound = tx.bound(&self.names.realm, &unsure).await?;
+        if bound.is_empty() {
+            return Ok(matches);
+        }
         known.add(tx.accounts(bound.values().copied()).await?);
-        Ok(bound)
+        for (row, matched) in rows.iter().zip(&mut matches) {
+            if is_unsure(matched)
+                && let Some(word) = by_word(&row.keys, &bound)
+            {
+                *matched = word;
+            }
+        }
+        Ok(matches)
     }
 
     /// Rows → findings: whose, and what makes them the same when they are seen again. A dedupe key stands once; the
@@ -111,17 +126,14 @@ impl Taking<'_> {
     fn drafts(
         &self,
         rows: &[AuditRow],
+        matches: &[Match],
         known: &Known,
-        bound: &HashMap<(KeyKind, String), AccountId>,
         rejects: &mut Vec<Reject>,
         intake: &mut Intake,
     ) -> Vec<FindingDraft> {
         let mut drafts: Vec<FindingDraft> = Vec::with_capacity(rows.len());
         let mut at: HashMap<String, usize> = HashMap::with_capacity(rows.len());
-        for row in rows {
-            let matched = resolve(&row.keys, &self.names, self.bare_sam, |lookup| {
-                known.hits(lookup)
-            });
+        for (row, matched) in rows.iter().zip(matches) {
             let Some(key) = named_by(row) else {
                 rejects.push(Reject {
                     line: row.line,
@@ -129,12 +141,8 @@ impl Taking<'_> {
                 });
                 continue;
             };
-            let matched = match matched {
-                Match::Nobody | Match::Ambiguous => by_word(&row.keys, bound).unwrap_or(matched),
-                sure @ (Match::Account(_) | Match::Conflict) => sure,
-            };
             let (account, unmatched) = match matched {
-                Match::Account(id) => (known.facts(id), None),
+                Match::Account(id) => (known.facts(*id), None),
                 Match::Conflict => {
                     rejects.push(Reject {
                         line: row.line,
