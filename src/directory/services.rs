@@ -162,7 +162,7 @@ pub enum ServiceError {
         seconds: u64,
     },
     /// A page without end.
-    #[error("the service answered with more than 50 MB at once, which is no page of users")]
+    #[error("the service answered with more than 50 MB, which is more than is read of it at once")]
     TooLarge,
     /// Where it goes on is somewhere else.
     #[error("the next page is at another address than the first; nothing is sent there")]

@@ -127,15 +127,15 @@ async fn whole(
     by: &str,
     gathered: &mut Gathered,
 ) -> anyhow::Result<()> {
-    let Some(audit) = audit(source, fetch) else {
-        let Fetched::File(file) = &fetch.what else {
-            return Ok(());
-        };
-        let options = Options {
-            source: Some(source.name.clone()),
-            ..Options::default()
-        };
-        return take(app, file, &options, by, gathered).await;
+    let audit = match asked(source, fetch) {
+        Asked::File(file) => {
+            let options = Options {
+                source: Some(source.name.clone()),
+                ..Options::default()
+            };
+            return take(app, file, &options, by, gathered).await;
+        }
+        Asked::Service(audit) => audit,
     };
     // All of it is here before any of it is taken in. What a service of a known kind answers is known, even if it is an empty
     // list; what lies at an address could be anything.
@@ -163,10 +163,17 @@ async fn whole(
     Ok(())
 }
 
-/// None: a file of this machine.
-fn audit(source: &AuditSource, fetch: &Fetch) -> Option<Audit> {
-    Some(match &fetch.what {
-        Fetched::File(_) => return None,
+/// Who is asked.
+enum Asked<'a> {
+    /// A file of this machine.
+    File(&'a Path),
+    /// Somebody over HTTP.
+    Service(Audit),
+}
+
+fn asked<'a>(source: &AuditSource, fetch: &'a Fetch) -> Asked<'a> {
+    Asked::Service(match &fetch.what {
+        Fetched::File(file) => return Asked::File(file),
         Fetched::Url { url, token } => Audit::Document {
             url: url.clone(),
             access: token.clone().map(Access::Own),

@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 use super::http::{Answer, Http};
 use super::pages::{below, same_origin};
 use super::sign_in::SignIn;
-use super::{Access, Client, Manners, ServiceError};
+use super::{Access, Client, LARGEST, Manners, ServiceError};
 use crate::directory::DirectoryError;
 
 /// The most pages of one list: a service that never ends is none.
@@ -142,6 +142,10 @@ async fn list(http: &mut Http, begins: Url) -> Result<Zeroizing<Vec<u8>>, Servic
             }
             is_first = false;
             serde_json::to_writer(&mut *whole, record).map_err(|_| ServiceError::Setup)?;
+            // Page after page is bounded like one.
+            if whole.len() > LARGEST {
+                return Err(ServiceError::TooLarge);
+            }
         }
         match page.next {
             Some(next) => url = same_origin(&begins, &next)?,
