@@ -273,7 +273,10 @@ pub async fn preview(app: &App, id: StatementId, by: &str) -> anyhow::Result<Pre
     let statement = load(&mut tx, id).await?;
     let facts = Facts::of(&mut tx, &statement, app.clock.now()).await?;
     let posts = tx.statement_posts_of(id).await?;
-    let mark = mark_of(app, &mut tx, &statement).await?;
+    let mark = tx
+        .marked(&statement)
+        .await?
+        .and_then(|(by, at)| statement::mark(statement.state, by, &wording::in_words(app, at)));
     drop(tx);
     let looked = look(app, statement, &facts).await?;
     Ok(Preview {
@@ -281,16 +284,6 @@ pub async fn preview(app: &App, id: StatementId, by: &str) -> anyhow::Result<Pre
         mark,
         ..looked
     })
-}
-
-/// What stands above its posts, once a later one has put it right or taken it back.
-async fn mark_of(app: &App, tx: &mut Tx, statement: &Statement) -> anyhow::Result<Option<String>> {
-    let Some(by) = statement.marked_by else {
-        return Ok(None);
-    };
-    let later = load(tx, by).await?;
-    let at = wording::in_words(app, later.published_at.unwrap_or(later.touched_at));
-    Ok(statement::mark(statement.state, by, &at))
 }
 
 async fn look(app: &App, statement: Statement, facts: &Facts) -> anyhow::Result<Preview> {

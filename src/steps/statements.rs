@@ -165,7 +165,13 @@ async fn due(app: &App, tx: &mut Tx, post: &StatementPost) -> anyhow::Result<Opt
     let Some(incident) = tx.incident(statement.incident).await? else {
         return Ok(None);
     };
-    let text = match mark_of(app, tx, &statement).await? {
+    let text = match tx.marked(&statement).await?.and_then(|(by, at)| {
+        mark(
+            statement.state,
+            by,
+            &moment_in_words(at, app.calendar.zone()),
+        )
+    }) {
         Some(mark) => format!("{mark}\n\n{}", approval.wording.text),
         None => approval.wording.text.clone(),
     };
@@ -200,16 +206,4 @@ const fn word(state: StatementState) -> &'static str {
         | StatementState::Published
         | StatementState::Cancelled => "published",
     }
-}
-
-async fn mark_of(app: &App, tx: &mut Tx, statement: &Statement) -> anyhow::Result<Option<String>> {
-    let Some(by) = statement.marked_by else {
-        return Ok(None);
-    };
-    let Some(later) = tx.statement(by).await? else {
-        return Ok(None);
-    };
-    let at = later.published_at.unwrap_or(later.touched_at);
-    let at = moment_in_words(at, app.calendar.zone());
-    Ok(mark(statement.state, by, &at))
 }

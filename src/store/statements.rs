@@ -258,6 +258,18 @@ impl Tx {
         Ok(())
     }
 
+    /// The later statement that has put this one right or taken it back, and since when it is out.
+    pub async fn marked(
+        &mut self,
+        statement: &Statement,
+    ) -> Result<Option<(StatementId, Moment)>, StoreError> {
+        let Some(by) = statement.marked_by else {
+            return Ok(None);
+        };
+        let later = self.statement(by).await?;
+        Ok(later.map(|later| (by, later.published_at.unwrap_or(later.touched_at))))
+    }
+
     /// One statement.
     pub async fn statement(&mut self, id: StatementId) -> Result<Option<Statement>, StoreError> {
         let row: Option<StatementRow> = on!(self, db => sqlx::query_as(concat!("SELECT ", columns!(), " FROM statements WHERE id = $1"))

@@ -328,6 +328,13 @@ async fn a_post_is_settled_and_marked_once() {
             (old.state, old.marked_by),
             (StatementState::Corrected, Some(right.id))
         );
+        let later = of(&bed, right.id).await;
+        let mut tx = bed.read().await;
+        let marked = tx.marked(&old).await.unwrap();
+        assert_eq!(marked, later.published_at.map(|at| (right.id, at)));
+        assert!(marked.is_some());
+        assert_eq!(tx.marked(&later).await.unwrap(), None);
+        drop(tx);
         let due = bed
             .read()
             .await
