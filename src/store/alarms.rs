@@ -8,8 +8,8 @@ use crate::domain::Moment;
 /// Something that is wrong, or was.
 #[derive(Clone, PartialEq, Debug, Serialize)]
 pub struct AlarmRow {
-    /// `database`, `relay`, `disk`, `inbox`, `evidence.` and a source, `schedule.` and a step, `promise.`
-    /// and an incident, or `duty.`, an incident and a clock.
+    /// `database`, `relay`, `disk`, `inbox`, `evidence.` or `audit.` and a source, `schedule.` and a step, `posts.` and a
+    /// channel, `discord.bot`, `discord.commands`, `promise.` and an incident, or `duty.`, an incident and a clock.
     pub name: String,
     /// Since when.
     pub raised_at: Moment,

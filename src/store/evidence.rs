@@ -88,16 +88,7 @@ const fn is_unknown(actor: &Actor) -> bool {
 
 impl Default for Facts {
     fn default() -> Self {
-        Self {
-            changed: None,
-            secret_changed_at: None,
-            pending: false,
-            date_is_zero: false,
-            disabled: false,
-            exists: true,
-            sessions_valid_from: None,
-            actor: Actor::Unknown,
-        }
+        Self::of(&Evidence::silent(Moment::from_micros(0)))
     }
 }
 
