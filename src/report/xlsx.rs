@@ -187,7 +187,7 @@ fn cell(cell: Cell) -> Content {
     }
 }
 
-/// A spreadsheet counts exactly up to 2^53; what is larger is a text.
+/// What is larger than there are people is a text: a spreadsheet would round it one day.
 fn number(count: u64) -> Content {
     match u32::try_from(count) {
         Ok(small) => Content::Number(f64::from(small)),
