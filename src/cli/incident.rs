@@ -71,7 +71,7 @@ pub enum Incident {
         /// It is there.
         #[arg(long)]
         yes: bool,
-        /// It is not there; it is said with the next `announce` or `statements`.
+        /// It is not there; it is said with the next `announce`.
         #[arg(long)]
         no: bool,
         /// The channel's own id of it: without, it could never be brought up to date.

@@ -258,7 +258,12 @@ async fn figures(app: &App, passed: &mut Passed) -> anyhow::Result<()> {
     let now = app.clock.now();
     let (standing, counts) = {
         let mut tx = app.store.read().await?;
-        let standing = tx.standing_statements().await?;
+        let mut standing = tx.standing_statements().await?;
+        // To count all cases each minute is only for those that say how many there are.
+        standing.retain(|statement| {
+            let approval = statement.approval.as_ref();
+            approval.is_some_and(|approval| !approval.wording.figures.is_empty())
+        });
         if standing.is_empty() {
             return Ok(());
         }
