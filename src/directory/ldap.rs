@@ -17,6 +17,7 @@ mod people;
 mod profile;
 mod replication;
 mod times;
+mod wire;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -92,7 +93,15 @@ pub enum LdapError {
         /// What we wanted.
         doing: &'static str,
         /// What happened.
-        why: &'static str,
+        why: String,
+    },
+    /// An answer without an end.
+    #[error("{server}: {doing}: it sends more than a page of people; set page_size lower")]
+    TooMuch {
+        /// Which server.
+        server: String,
+        /// What we wanted.
+        doing: &'static str,
     },
     /// What the server sent is not LDAP.
     #[error("{server}: {doing}: the answer is not in LDAP's form")]

@@ -58,7 +58,7 @@ async fn page(
     let have = |name: &str| {
         entries
             .iter()
-            .filter(|entry| !entry.values(name).is_empty())
+            .filter(|entry| entry.bytes(name).is_some())
             .count()
     };
     let mut all = vec![("base", Ok(format!("the first page has {count} entries")))];

@@ -1,32 +1,69 @@
 //! Connection: TLS, a simple bind, and searches whose result is looked at, on the first server that lets us in.
 
-use ldap3::asn1::parse_tag;
-use ldap3::controls::{Control, ControlType, PagedResults};
-use ldap3::{
-    Ldap, LdapConnAsync, LdapConnSettings, LdapError as Broken, LdapResult, Scope, SearchStream,
-};
+use ldap3::Scope;
 use secrecy::ExposeSecret;
 
 use super::entry::Entry;
+use super::wire::{Broken, Outcome, Says, Search, Wire};
 use super::{LdapError, LdapOptions};
 
 /// How often a value that comes in parts is asked for; a directory of real people ends sooner.
 const MOST_PARTS: usize = 100;
 
+/// How much memory an answer may take; a page of ten thousand real people takes a tenth.
+const MOST_MEMORY: usize = 128 * 1024 * 1024;
+
 const PAGE: &str = "reading a page";
 
 /// A server that let us in.
 pub(super) struct Connection {
-    ldap: Ldap,
+    wire: Wire,
     /// Its URL.
     pub server: String,
-    timeout: std::time::Duration,
     /// Continuations in other servers, which are not followed.
     pub referrals: u64,
+    /// The next page, as far as it came while we asked for something else.
+    ahead: Option<Answer>,
 }
 
-/// Answers to a question that was asked, as they come.
-type Answers = SearchStream<'static, String, Vec<String>>;
+/// What came to one request.
+#[derive(Default)]
+struct Answer {
+    /// The number of the request.
+    id: u32,
+    entries: Vec<Entry>,
+    referrals: u64,
+    /// About how much memory the entries take.
+    memory: usize,
+    /// How it ended, if it did.
+    outcome: Option<Outcome>,
+}
+
+impl Answer {
+    fn to(id: u32) -> Self {
+        Self {
+            id,
+            ..Self::default()
+        }
+    }
+
+    fn add(&mut self, says: Says<'_>) -> Result<(), Broken> {
+        match says {
+            Says::Entry(content) => {
+                let entry = Entry::parse(content).ok_or(Broken::Malformed)?;
+                self.memory += entry.size();
+                if self.memory > MOST_MEMORY {
+                    return Err(Broken::TooMuch);
+                }
+                self.entries.push(entry);
+            }
+            Says::Referral => self.referrals += 1,
+            Says::Ended(outcome) => self.outcome = Some(outcome),
+            Says::Other => {}
+        }
+        Ok(())
+    }
+}
 
 /// Where a paged search is.
 pub(super) struct Pages {
@@ -41,7 +78,7 @@ enum Stands {
     /// Nothing was asked yet.
     AtTheBeginning,
     /// The next page is on its way while the last is worked on.
-    Asked(Box<Answers>),
+    Asked,
     /// There is no further page.
     AtTheEnd,
 }
@@ -83,58 +120,56 @@ impl Connection {
         options: &LdapOptions,
         tls: native_tls::TlsConnector,
     ) -> Result<Self, LdapError> {
-        let settings = LdapConnSettings::new()
-            .set_conn_timeout(options.connect_timeout)
-            .set_connector(tls)
-            .set_starttls(options.starttls);
-        let (connection, mut ldap) = LdapConnAsync::with_settings(settings, server)
+        let connecting = Wire::connect(server, options.starttls, tls, options.connect_timeout);
+        let connected = tokio::time::timeout(options.connect_timeout, connecting)
             .await
-            .map_err(|error| unreachable(server, &error))?;
-        // It ends when the last handle is dropped; what went wrong is told by the search that was waiting for it.
-        tokio::spawn(async move {
-            let _ = connection.drive().await;
-        });
-        let bound = ldap
-            .with_timeout(options.connect_timeout)
-            .simple_bind(&options.user, options.password.expose_secret())
+            .unwrap_or(Err(Broken::Silent));
+        let mut wire = connected.map_err(|error| cut(server, "connecting", &error))?;
+        let bound = wire
+            .bind(&options.user, options.password.expose_secret())
             .await
             .map_err(|error| cut(server, "signing in", &error))?;
         ended(server, "signing in", &bound)?;
+        wire.have_patience(options.timeout);
         Ok(Self {
-            ldap,
+            wire,
             server: server.to_owned(),
-            timeout: options.timeout,
             referrals: 0,
+            ahead: None,
         })
     }
 
     /// The next page; none after the last. The one after it is asked for at once, so that the server need not wait for us.
     pub async fn page(&mut self, pages: &mut Pages) -> Result<Option<Vec<Entry>>, LdapError> {
-        let mut answers = match std::mem::replace(&mut pages.stands, Stands::AtTheEnd) {
-            Stands::AtTheBeginning => Box::new(self.ask_page(pages, Vec::new()).await?),
-            Stands::Asked(answers) => answers,
-            Stands::AtTheEnd => return Ok(None),
+        let answer = match std::mem::replace(&mut pages.stands, Stands::AtTheEnd) {
+            Stands::AtTheBeginning => Some(Answer::to(self.ask_page(pages, &[]).await?)),
+            Stands::Asked => self.ahead.take(),
+            Stands::AtTheEnd => None,
         };
-        let (mut entries, result) = self.hear(PAGE, &mut answers).await?;
+        let Some(answer) = answer else {
+            return Ok(None);
+        };
+        let (mut entries, outcome) = self.hear(PAGE, answer).await?;
         for entry in &mut entries {
             self.complete(entry).await?;
         }
-        if let Some(cookie) = next_page(&result).filter(|cookie| !cookie.is_empty()) {
-            let asked = self.ask_page(pages, cookie).await?;
-            pages.stands = Stands::Asked(Box::new(asked));
+        if !outcome.cookie.is_empty() {
+            let id = self.ask_page(pages, &outcome.cookie).await?;
+            self.ahead = Some(Answer::to(id));
+            pages.stands = Stands::Asked;
         }
         Ok(Some(entries))
     }
 
-    async fn ask_page(&mut self, pages: &Pages, cookie: Vec<u8>) -> Result<Answers, LdapError> {
-        let control = PagedResults {
-            size: pages.size,
-            cookie,
+    async fn ask_page(&mut self, pages: &Pages, cookie: &[u8]) -> Result<u32, LdapError> {
+        let search = Search {
+            base: &pages.base,
+            scope: Scope::Subtree,
+            filter: &pages.filter,
+            attributes: &pages.attributes,
+            page: Some((pages.size, cookie)),
         };
-        self.ldap.with_controls(control);
-        let (base, filter) = (&pages.base, &pages.filter);
-        self.ask(PAGE, base, Scope::Subtree, filter, &pages.attributes)
-            .await
+        self.ask(PAGE, &search).await
     }
 
     /// All that matches, of which there is little.
@@ -146,8 +181,15 @@ impl Connection {
         filter: &str,
         attributes: &[String],
     ) -> Result<Vec<Entry>, LdapError> {
-        let mut answers = self.ask(doing, base, scope, filter, attributes).await?;
-        let (entries, _) = self.hear(doing, &mut answers).await?;
+        let search = Search {
+            base,
+            scope,
+            filter,
+            attributes,
+            page: None,
+        };
+        let id = self.ask(doing, &search).await?;
+        let (entries, _) = self.hear(doing, Answer::to(id)).await?;
         Ok(entries)
     }
 
@@ -176,45 +218,33 @@ impl Connection {
         }
     }
 
-    async fn ask(
-        &mut self,
-        doing: &'static str,
-        base: &str,
-        scope: Scope,
-        filter: &str,
-        attributes: &[String],
-    ) -> Result<Answers, LdapError> {
-        self.ldap
-            .with_timeout(self.timeout)
-            .streaming_search(base, scope, filter, attributes.to_vec())
-            .await
-            .map_err(|error| cut(&self.server, doing, &error))
+    async fn ask(&mut self, doing: &'static str, search: &Search<'_>) -> Result<u32, LdapError> {
+        let asked = self.wire.ask(search).await;
+        asked.map_err(|error| cut(&self.server, doing, &error))
     }
 
+    /// Waits until a request is answered to its end. What comes to one that was given up is passed over.
     async fn hear(
         &mut self,
         doing: &'static str,
-        answers: &mut Answers,
-    ) -> Result<(Vec<Entry>, LdapResult), LdapError> {
-        let mut entries = Vec::new();
-        while let Some(item) = answers
-            .next()
-            .await
-            .map_err(|error| cut(&self.server, doing, &error))?
-        {
-            if item.is_ref() {
-                self.referrals += 1;
-            } else if !item.is_intermediate() {
-                let malformed = || LdapError::Malformed {
-                    server: self.server.clone(),
-                    doing,
-                };
-                entries.push(Entry::parse(item).ok_or_else(malformed)?);
+        mut answer: Answer,
+    ) -> Result<(Vec<Entry>, Outcome), LdapError> {
+        let broken = |error| cut(&self.server, doing, &error);
+        let outcome = loop {
+            if let Some(outcome) = answer.outcome.take() {
+                break outcome;
             }
-        }
-        let result = answers.finish().await;
-        ended(&self.server, doing, &result)?;
-        Ok((entries, result))
+            let message = self.wire.hear().await.map_err(broken)?;
+            let whose = match &mut self.ahead {
+                _ if answer.id == message.id => &mut answer,
+                Some(ahead) if ahead.id == message.id => ahead,
+                _ => continue,
+            };
+            whose.add(message.says).map_err(broken)?;
+        };
+        ended(&self.server, doing, &outcome)?;
+        self.referrals += answer.referrals;
+        Ok((answer.entries, outcome))
     }
 
     /// Fetches the rest of values that a server sends in parts.
@@ -224,9 +254,8 @@ impl Connection {
                 return Ok(());
             };
             let asked = [format!("{name};range={from}-*")];
-            let dn = entry.dn.clone();
-            let brought = match self.look_up(&dn, &asked).await? {
-                Some(mut more) => entry.extend(&name, &mut more),
+            let brought = match self.look_up(entry.dn(), &asked).await? {
+                Some(more) => entry.extend(&name, &more),
                 None => false,
             };
             if !brought {
@@ -237,8 +266,8 @@ impl Connection {
     }
 
     /// Says goodbye.
-    pub async fn close(mut self) {
-        let _ = self.ldap.with_timeout(self.timeout).unbind().await;
+    pub async fn close(self) {
+        self.wire.close().await;
     }
 }
 
@@ -257,37 +286,24 @@ fn connector(options: &LdapOptions) -> Result<native_tls::TlsConnector, LdapErro
     builder.build().map_err(LdapError::Tls)
 }
 
-fn next_page(result: &LdapResult) -> Option<Vec<u8>> {
-    let control = result
-        .ctrls
-        .iter()
-        .find_map(|Control(kind, raw)| match kind {
-            Some(ControlType::PagedResults) => raw.val.as_deref(),
-            _ => None,
-        })?;
-    let (_, sequence) = parse_tag(control).ok()?;
-    let cookie = sequence.expect_constructed()?.into_iter().nth(1)?;
-    cookie.expect_primitive()
-}
-
 /// A search that did not end well said less than there is, however much came.
-fn ended(server: &str, doing: &'static str, result: &LdapResult) -> Result<(), LdapError> {
-    if result.rc == 0 {
+fn ended(server: &str, doing: &'static str, outcome: &Outcome) -> Result<(), LdapError> {
+    if outcome.code == 0 {
         return Ok(());
     }
     Err(LdapError::Refused {
         server: server.to_owned(),
         doing,
-        code: result.rc,
-        meaning: meaning(result),
+        code: outcome.code,
+        meaning: meaning(outcome),
     })
 }
 
 /// Never the server's own text: it may name a person.
-fn meaning(result: &LdapResult) -> &'static str {
+fn meaning(outcome: &Outcome) -> &'static str {
     // Active Directory tells why in the text of every refusal to let in.
-    let says = |word: &str| result.text.contains(word);
-    match result.rc {
+    let says = |word: &str| outcome.text.contains(word);
+    match outcome.code {
         3 | 85 => "it took too long; raise timeout, or set an index",
         4 => {
             "its size limit was reached, so not all was read; let it be read in pages without a limit on their sum"
@@ -314,35 +330,24 @@ fn meaning(result: &LdapResult) -> &'static str {
     }
 }
 
-fn unreachable(server: &str, error: &Broken) -> LdapError {
-    let why = match error {
-        Broken::Timeout { .. } => "it does not answer",
-        Broken::Io { source } if source.kind() == std::io::ErrorKind::ConnectionRefused => {
-            "nobody listens there"
-        }
-        Broken::Io { .. } => "it cannot be reached",
-        Broken::NativeTLS { .. } => {
-            "TLS cannot be agreed on; look at its certificate, at the name in it, and at ca_file"
-        }
-        Broken::LdapResult { .. } => "it does not offer TLS",
-        _ => "it hung up",
-    };
-    LdapError::Cut {
-        server: server.to_owned(),
-        doing: "connecting",
-        why,
-    }
-}
-
 fn cut(server: &str, doing: &'static str, error: &Broken) -> LdapError {
-    let why = match error {
-        Broken::Timeout { .. } => "it fell silent",
-        Broken::FilterParsing => "the filter is none; look at filter in the config",
-        _ => "the connection broke",
+    let server = server.to_owned();
+    let outcome = match error {
+        Broken::HungUp(code) => Outcome {
+            code: *code,
+            ..Outcome::default()
+        },
+        Broken::Malformed => return LdapError::Malformed { server, doing },
+        Broken::TooMuch => return LdapError::TooMuch { server, doing },
+        _ => {
+            let why = error.to_string();
+            return LdapError::Cut { server, doing, why };
+        }
     };
-    LdapError::Cut {
-        server: server.to_owned(),
+    LdapError::Refused {
+        server,
         doing,
-        why,
+        code: outcome.code,
+        meaning: meaning(&outcome),
     }
 }
