@@ -61,6 +61,7 @@ pub(super) const LOG_KEYS: &[OwnKey] = &[
             Format::PasswordSolution,
             Format::EntraRisk,
             Format::EntraSignins,
+            Format::WindowsEvents,
         ],
         example: "\"day_first\"",
     },
