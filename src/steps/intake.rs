@@ -257,9 +257,8 @@ pub async fn intake(app: &App, path: &Path, options: &Options, by: &str) -> anyh
     if looks_at_passwords {
         intake.verified = tx.verify_cases(audit, &realm.0, as_of, now).await?;
     }
-    if let Err(held) =
-        guard::check(app, &mut tx, &intake, (audit, &realm), &thing, options, by).await?
-    {
+    let (whose, what) = ((audit, &realm), (thing.as_str(), sha256.as_str()));
+    if let Err(held) = guard::check(app, &mut tx, &intake, whose, what, options, by).await? {
         if options.dry_run {
             intake.notes.push(held.to_string());
         } else {

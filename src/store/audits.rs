@@ -348,14 +348,16 @@ impl Tx {
         Ok(count.unsigned_abs())
     }
 
-    /// How many findings the last audit of `source` before `audit` had, new and known.
+    /// How many findings the last audit of `source` before `audit` had, new and known. One of the very same bytes, which are
+    /// `sha256`, is none: a dump is taken in by itself before it is joined with lists, and tells little then.
     pub async fn findings_before(
         &mut self,
         source: &str,
         audit: AuditId,
+        sha256: &str,
     ) -> Result<Option<u64>, StoreError> {
-        let row: Option<(i64,)> = on!(self, db => sqlx::query_as("SELECT findings + sighted FROM audits WHERE source = $1 AND id < $2 ORDER BY id DESC LIMIT 1")
-            .bind(source).bind(audit.0).fetch_optional(db).await)?;
+        let row: Option<(i64,)> = on!(self, db => sqlx::query_as("SELECT findings + sighted FROM audits WHERE source = $1 AND id < $2 AND sha256 <> $3 ORDER BY id DESC LIMIT 1")
+            .bind(source).bind(audit.0).bind(sha256).fetch_optional(db).await)?;
         Ok(row.map(|(count,)| count.unsigned_abs()))
     }
 

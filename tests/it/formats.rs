@@ -20,6 +20,12 @@ domain_sid = "S-1-5-21-1111111111-2222222222-3333333333"
 name = "quality"
 kind = "dsinternals_report"
 bare_sam = true
+
+# What is joined is measured against other audits, and not against its own dump.
+[intake]
+at_least = 1
+times = 2
+share_percent = 100
 "#;
 
 async fn bed(store: Option<String>) -> Bell {

@@ -49,13 +49,14 @@ pub(super) fn thing(sha256: &str) -> String {
     format!("file:{}", sha256.get(..16).unwrap_or(sha256))
 }
 
-/// Whether an audit that was taken in, and not yet for good, may stay.
+/// Whether an audit that was taken in, and not yet for good, may stay. `sha256` is of its file by itself, without the lists
+/// that it is joined with.
 pub(super) async fn check(
     app: &App,
     tx: &mut Tx,
     intake: &Intake,
     (audit, realm): (AuditId, &Realm),
-    thing: &str,
+    (thing, sha256): (&str, &str),
     options: &Options,
     by: &str,
 ) -> anyhow::Result<Result<(), Held>> {
@@ -66,7 +67,7 @@ pub(super) async fn check(
     }
     let all = tx.accounts_of(realm).await?;
     let findings = intake.counts.findings + intake.counts.sighted;
-    let before = tx.findings_before(&intake.source, audit).await?;
+    let before = tx.findings_before(&intake.source, audit, sha256).await?;
     let held = if opened.saturating_mul(100) > all.saturating_mul(guard.share_percent) {
         Some(Held::Share {
             opened,

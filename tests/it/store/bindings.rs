@@ -64,16 +64,23 @@ async fn a_finding_that_named_nobody_is_given_to_an_account_once() {
             imported_at: at(0),
             imported_by: "ann".to_owned(),
         };
-        assert_eq!(tx.findings_before("own", AuditId(99)).await.unwrap(), None);
+        assert_eq!(
+            tx.findings_before("own", AuditId(99), "bb").await.unwrap(),
+            None
+        );
         let audit = tx.add_audit(&new).await.unwrap();
         let drafts = [
             finding("k1", None, at(-3)),
             finding("k2", Some(one), at(-3)),
         ];
         tx.add_findings(audit, &drafts, at(0)).await.unwrap();
-        assert_eq!(tx.findings_before("own", audit).await.unwrap(), None);
+        assert_eq!(tx.findings_before("own", audit, "bb").await.unwrap(), None);
         let later = AuditId(audit.0 + 1);
-        assert_eq!(tx.findings_before("own", later).await.unwrap(), Some(0));
+        assert_eq!(
+            tx.findings_before("own", later, "bb").await.unwrap(),
+            Some(0)
+        );
+        assert_eq!(tx.findings_before("own", later, "aa").await.unwrap(), None);
         assert_eq!(
             tx.audit(audit).await.unwrap().unwrap().file_name,
             "june.csv"
