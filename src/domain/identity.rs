@@ -227,6 +227,13 @@ pub enum LookupKind {
 }
 
 impl LookupKind {
+    const ALL: [Self; 5] = [Self::ObjectId, Self::Sid, Self::Upn, Self::Sam, Self::Email];
+
+    /// The kind that a word of the database names.
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.word() == word)
+    }
+
     /// The word that the database uses.
     pub const fn word(self) -> &'static str {
         match self {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use serde::Serialize;
 
-use super::{StoreError, Tx, on, on_set, strange};
+use super::{StoreError, Tx, on, on_set, on_set_as_text, strange};
 use crate::domain::finding::{Baseline, Reject, Severity, Weakness};
 use crate::domain::identity::{KeyKind, Realm};
 use crate::domain::{AccountId, AuditId, CaseId, FindingId, Moment};
@@ -166,7 +166,14 @@ pub struct StoredFinding {
 }
 
 #[derive(Serialize)]
+struct KeySet<'a> {
+    dedupe_key: &'a str,
+}
+
+#[derive(Serialize)]
 struct DraftSet<'a> {
+    /// Where the database does not give it.
+    number: i64,
     dedupe_key: &'a str,
     line: u64,
     account_id: Option<i64>,
@@ -223,12 +230,24 @@ impl Tx {
         now: Moment,
     ) -> Result<Vec<StoredFinding>, StoreError> {
         let sets: Vec<DraftSet> = drafts.iter().map(draft_set).collect::<Result<_, _>>()?;
-        let known: HashMap<String, (i64, i64)> = on_set!(
-            self, &sets, [dedupe_key text],
-            "SELECT f.dedupe_key, f.id, f.bad_as_of FROM d JOIN findings f ON f.dedupe_key = d.dedupe_key",
-            sqlx::query_as::<_, (String, i64, i64)>, |query, db| query.fetch_all(db).await
-        )?.into_iter().map(|(key, id, bad_as_of)| (key, (id, bad_as_of))).collect();
-        let (again, new): (Vec<DraftSet>, Vec<DraftSet>) = sets
+        let keys: Vec<KeySet<'_>> = sets
+            .iter()
+            .map(|set| KeySet {
+                dedupe_key: set.dedupe_key,
+            })
+            .collect();
+        let text = on_set_as_text!(
+            self, &keys, [dedupe_key text],
+            ["f.dedupe_key", "f.id", "f.bad_as_of"],
+            "FROM d CROSS JOIN findings f WHERE f.dedupe_key = d.dedupe_key",
+            |query| query
+        );
+        let known: Vec<(&str, i64, i64)> = serde_json::from_str(&text)?;
+        let known: HashMap<&str, (i64, i64)> = known
+            .into_iter()
+            .map(|(key, id, bad_as_of)| (key, (id, bad_as_of)))
+            .collect();
+        let (again, mut new): (Vec<DraftSet>, Vec<DraftSet>) = sets
             .into_iter()
             .partition(|set| known.contains_key(set.dedupe_key));
         let mut stored: HashMap<String, StoredFinding> = HashMap::with_capacity(drafts.len());
@@ -245,15 +264,7 @@ impl Tx {
             }
         }
         self.sight(audit, &again).await?;
-        let rows: Vec<(String, i64)> = on_set!(
-            self, &new,
-            [dedupe_key text, line bigint, account_id bigint, key_kind text, key_given text, unmatched text, weakness text, detail text, severity text,
-             bad_as_of bigint, assumed boolean, discovered_at bigint, baseline text],
-            "INSERT INTO findings (dedupe_key, audit_id, line, account_id, key_kind, key_given, unmatched, weakness, detail, severity, bad_as_of, bad_as_of_assumed, discovered_at, baseline, found_at)
-             SELECT dedupe_key, $2, line, account_id, key_kind, key_given, unmatched, weakness, detail, severity, bad_as_of, assumed, discovered_at, baseline, $3 FROM d
-             RETURNING dedupe_key, id",
-            sqlx::query_as::<_, (String, i64)>, |query, db| query.bind(audit.0).bind(now.micros()).fetch_all(db).await
-        )?;
+        let rows = self.insert_findings(audit, &mut new, now).await?;
         stored.extend(rows.into_iter().map(|(key, id)| {
             (
                 key,
@@ -273,6 +284,49 @@ impl Tx {
                     .ok_or_else(|| strange("findings", "dedupe_key", 0))
             })
             .collect()
+    }
+
+    /// New findings, with the number that each has now.
+    async fn insert_findings(
+        &mut self,
+        audit: AuditId,
+        new: &mut [DraftSet<'_>],
+        now: Moment,
+    ) -> Result<Vec<(String, i64)>, StoreError> {
+        macro_rules! insert {
+            ($id:literal, $number:literal, $returning:literal) => {
+                concat!(
+                    "INSERT INTO findings (", $id, "dedupe_key, audit_id, line, account_id, key_kind, key_given, unmatched, weakness, detail, severity, bad_as_of, bad_as_of_assumed, discovered_at, baseline, found_at)
+                     SELECT ", $number, "dedupe_key, $2, line, account_id, key_kind, key_given, unmatched, weakness, detail, severity, bad_as_of, assumed, discovered_at, baseline, $3 FROM d", $returning
+                )
+            };
+        }
+        if matches!(self, Self::Postgres(_)) {
+            return Ok(on_set!(
+                self, new,
+                [dedupe_key text, line bigint, account_id bigint, key_kind text, key_given text, unmatched text, weakness text, detail text, severity text,
+                 bad_as_of bigint, assumed boolean, discovered_at bigint, baseline text],
+                insert!("", "", " RETURNING dedupe_key, id"),
+                sqlx::query_as::<_, (String, i64)>, |query, db| query.bind(audit.0).bind(now.micros()).fetch_all(db).await
+            )?);
+        }
+        let first = self
+            .next_number("SELECT COALESCE(MAX(id), 0) + 1 FROM findings")
+            .await?;
+        for (set, number) in new.iter_mut().zip(first..) {
+            set.number = number;
+        }
+        on_set!(
+            self, new,
+            [number bigint, dedupe_key text, line bigint, account_id bigint, key_kind text, key_given text, unmatched text, weakness text, detail text, severity text,
+             bad_as_of bigint, assumed boolean, discovered_at bigint, baseline text],
+            insert!("id, ", "number, ", ""),
+            sqlx::query, |query, db| query.bind(audit.0).bind(now.micros()).execute(db).await.map(|_| ())
+        )?;
+        let numbered = new.iter();
+        Ok(numbered
+            .map(|set| (set.dedupe_key.to_owned(), set.number))
+            .collect())
     }
 
     async fn sight(&mut self, audit: AuditId, again: &[DraftSet<'_>]) -> Result<(), StoreError> {
@@ -406,6 +460,7 @@ impl Tx {
 
 fn draft_set(draft: &FindingDraft) -> Result<DraftSet<'_>, StoreError> {
     Ok(DraftSet {
+        number: 0,
         dedupe_key: &draft.dedupe_key,
         line: draft.line,
         account_id: draft.account.map(|id| id.0),

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use serde::Serialize;
 
 use super::ledger::Act;
-use super::{StoreError, Tx, expect_one, on, on_set, strange};
+use super::{StoreError, Tx, expect_one, on, on_set, on_set_as_text, strange};
 use crate::domain::case::{Claim, Route};
 use crate::domain::evidence::Standing;
 use crate::domain::{AccountId, CaseId, Moment, PersonId};
@@ -29,6 +29,23 @@ pub struct CaseOpening {
     pub standing: Standing,
 }
 
+#[derive(Serialize)]
+struct NewCase<'a> {
+    /// Where the database does not give it.
+    number: i64,
+    account_id: i64,
+    person_id: Option<i64>,
+    route: &'static str,
+    department: &'a str,
+    category: &'static str,
+    severity: &'static str,
+    found_at: i64,
+    bad_as_of: i64,
+    baseline: Option<String>,
+    reopens_id: Option<i64>,
+    standing: &'static str,
+}
+
 impl Tx {
     /// Opens cases and says so in the ledger. The numbers come back in the order of the openings.
     pub async fn open_cases(
@@ -40,24 +57,11 @@ impl Tx {
         if openings.is_empty() {
             return Ok(Vec::new());
         }
-        #[derive(Serialize)]
-        struct Set<'a> {
-            account_id: i64,
-            person_id: Option<i64>,
-            route: &'static str,
-            department: &'a str,
-            category: &'static str,
-            severity: &'static str,
-            found_at: i64,
-            bad_as_of: i64,
-            baseline: Option<String>,
-            reopens_id: Option<i64>,
-            standing: &'static str,
-        }
-        let sets: Vec<Set> = openings
+        let mut sets: Vec<NewCase<'_>> = openings
             .iter()
             .map(|opening| {
-                Ok(Set {
+                Ok(NewCase {
+                    number: 0,
                     account_id: opening.account.0,
                     person_id: opening.person.map(|id| id.0),
                     route: opening.route.word(),
@@ -77,29 +81,15 @@ impl Tx {
                 })
             })
             .collect::<Result<_, StoreError>>()?;
-        let rows: Vec<(i64, i64)> = on_set!(
-            self, &sets,
-            [account_id bigint, person_id bigint, route text, department text, category text, severity text, found_at bigint, bad_as_of bigint, baseline text, reopens_id bigint, standing text],
-            "INSERT INTO cases (account_id, person_id, route, department, category, severity, found_at, bad_as_of, baseline, opened_at, reopens_id, state, standing)
-             SELECT account_id, person_id, route, department, category, severity, found_at, bad_as_of, baseline, $2, reopens_id, 'open', standing FROM d
-             RETURNING account_id, id",
-            sqlx::query_as::<_, (i64, i64)>, |query, db| query.bind(now.micros()).fetch_all(db).await
-        )?;
-        let numbers: HashMap<i64, i64> = rows.into_iter().collect();
-        let numbered: Vec<CaseId> = openings
-            .iter()
-            .map(|opening| {
-                numbers
-                    .get(&opening.account.0)
-                    .map(|id| CaseId(*id))
-                    .ok_or_else(|| strange("cases", "account_id", opening.account.0))
-            })
-            .collect::<Result<_, _>>()?;
-        let mailboxes: HashMap<i64, i64> = on_set!(
+        let numbered = self.insert_cases(&mut sets, now).await?;
+        let text = on_set_as_text!(
             self, &sets, [account_id bigint],
-            "SELECT d.account_id, COUNT(*) FROM d JOIN account_mailboxes m ON m.account_id = d.account_id GROUP BY d.account_id",
-            sqlx::query_as::<_, (i64, i64)>, |query, db| query.fetch_all(db).await
-        )?.into_iter().collect();
+            ["d.account_id", "(SELECT COUNT(*) FROM account_mailboxes m WHERE m.account_id = d.account_id)"],
+            "FROM d",
+            |query| query
+        );
+        let mailboxes: Vec<(i64, i64)> = serde_json::from_str(&text)?;
+        let mailboxes: HashMap<i64, i64> = mailboxes.into_iter().collect();
         let acts: Vec<Act> = openings
             .iter()
             .zip(&numbered)
@@ -128,6 +118,51 @@ impl Tx {
             .collect();
         self.note_cases(now, actor, &acts).await?;
         Ok(numbered)
+    }
+
+    /// New cases, with the number that each has now, in their order.
+    async fn insert_cases(
+        &mut self,
+        sets: &mut [NewCase<'_>],
+        now: Moment,
+    ) -> Result<Vec<CaseId>, StoreError> {
+        macro_rules! insert {
+            ($id:literal, $number:literal, $returning:literal) => {
+                concat!(
+                    "INSERT INTO cases (", $id, "account_id, person_id, route, department, category, severity, found_at, bad_as_of, baseline, opened_at, reopens_id, state, standing)
+                     SELECT ", $number, "account_id, person_id, route, department, category, severity, found_at, bad_as_of, baseline, $2, reopens_id, 'open', standing FROM d", $returning
+                )
+            };
+        }
+        if matches!(self, Self::Postgres(_)) {
+            let rows: Vec<(i64, i64)> = on_set!(
+                self, sets,
+                [account_id bigint, person_id bigint, route text, department text, category text, severity text, found_at bigint, bad_as_of bigint, baseline text, reopens_id bigint, standing text],
+                insert!("", "", " RETURNING account_id, id"),
+                sqlx::query_as::<_, (i64, i64)>, |query, db| query.bind(now.micros()).fetch_all(db).await
+            )?;
+            let numbers: HashMap<i64, i64> = rows.into_iter().collect();
+            let number = |set: &NewCase<'_>| {
+                let number = numbers.get(&set.account_id).copied();
+                number
+                    .map(CaseId)
+                    .ok_or_else(|| strange("cases", "account_id", set.account_id))
+            };
+            return sets.iter().map(number).collect();
+        }
+        let first = self
+            .next_number("SELECT COALESCE(MAX(id), 0) + 1 FROM cases")
+            .await?;
+        for (set, number) in sets.iter_mut().zip(first..) {
+            set.number = number;
+        }
+        on_set!(
+            self, sets,
+            [number bigint, account_id bigint, person_id bigint, route text, department text, category text, severity text, found_at bigint, bad_as_of bigint, baseline text, reopens_id bigint, standing text],
+            insert!("id, ", "number, ", ""),
+            sqlx::query, |query, db| query.bind(now.micros()).execute(db).await.map(|_| ())
+        )?;
+        Ok(sets.iter().map(|set| CaseId(set.number)).collect())
     }
 
     /// Lets open cases say what new findings add to them. A raised category goes into the ledger.

@@ -219,7 +219,8 @@ macro_rules! on_set {
                 let $db = &mut **tx;
                 let $query = $make(concat!(
                     "WITH d AS (SELECT NULL AS unused", $(", value->>'", stringify!($column), "' AS ", stringify!($column),)+
-                    " FROM json_each($1)) ", $sql
+                    // json_each would write each row as text for each of its columns, to be read again there.
+                    " FROM jsonb_each($1)) ", $sql
                 )).bind(rows);
                 $run
             }
@@ -265,7 +266,33 @@ macro_rules! on_list {
     }};
 }
 
-pub(crate) use {on, on_list, on_set};
+/// Ask about a set of rows as with [`on_set!`], and get all answers as one JSON text, an array for each: SQLite's answers come
+/// from another thread, row by row, and waking up for each costs more than reading the text.
+macro_rules! on_set_as_text {
+    ($tx:expr, $rows:expr, [$($column:ident $kind:ident),+ $(,)?], [$first:literal $(, $out:literal)* $(,)?], $from:literal, |$query:ident| $bound:expr) => {{
+        let rows = serde_json::to_string($rows)?;
+        let (text,): (String,) = match $tx {
+            $crate::store::Tx::Sqlite(tx) => {
+                let $query = sqlx::query_as(concat!(
+                    "WITH d AS (SELECT NULL AS unused", $(", value->>'", stringify!($column), "' AS ", stringify!($column),)+
+                    " FROM jsonb_each($1)) SELECT COALESCE(CAST(json_group_array(json_array(", $first, $(", ", $out,)* ")) AS TEXT), '[]') ", $from
+                )).bind(rows);
+                $bound.fetch_one(&mut **tx).await?
+            }
+            $crate::store::Tx::Postgres(tx) => {
+                let $query = sqlx::query_as(concat!(
+                    "WITH d AS (SELECT * FROM json_to_recordset($1::json) AS d (unused bigint",
+                    $(", ", stringify!($column), " ", stringify!($kind),)+
+                    ")) SELECT COALESCE(CAST(json_agg(json_build_array(", $first, $(", ", $out,)* ")) AS TEXT), '[]') ", $from
+                )).bind(rows);
+                $bound.fetch_one(&mut **tx).await?
+            }
+        };
+        text
+    }};
+}
+
+pub(crate) use {on, on_list, on_set, on_set_as_text};
 
 impl Store {
     /// Begins a transaction that may write: SQLite takes its one write lock at once, so that it waits for its turn
@@ -305,6 +332,12 @@ impl Tx {
             Self::Postgres(tx) => tx.commit().await?,
         }
         Ok(())
+    }
+
+    /// The number that SQLite would give to the next row of a table, while its one write lock is ours.
+    async fn next_number(&mut self, question: &'static str) -> Result<i64, StoreError> {
+        let (number,): (i64,) = on!(self, db => sqlx::query_as(question).fetch_one(db).await)?;
+        Ok(number)
     }
 
     /// Leaves nothing behind.

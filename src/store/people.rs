@@ -1,12 +1,14 @@
 //! Persons, accounts and mailboxes: kept in step with the staff directory, and found again by any of their names.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use data_encoding::BASE64URL_NOPAD;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use super::{StoreError, Tx, ids, on, on_set, strange};
+use super::{StoreError, Tx, ids, on, on_set, on_set_as_text, strange};
 use crate::domain::identity::{Lookup, LookupKind, Realm};
 use crate::domain::person::{AccountKind, DirectoryEntry};
 use crate::domain::{AccountId, EmailAddress, Mobile, Moment, PersonId, PersonName, Room};
@@ -139,6 +141,21 @@ struct AccountRow {
     holder_id: Option<i64>,
     owner_id: Option<i64>,
 }
+
+/// An account that a key names: the key, and what is known of it.
+type HitRow<'a> = (
+    &'a str,
+    Cow<'a, str>,
+    i64,
+    String,
+    Option<String>,
+    String,
+    &'a str,
+    u8,
+    String,
+    Option<i64>,
+    Option<i64>,
+);
 
 impl TryFrom<AccountRow> for AccountFacts {
     type Error = StoreError;
@@ -605,32 +622,51 @@ impl Tx {
                 key: &lookup.key,
             })
             .collect();
-        let rows: Vec<(String, String, i64)> = on_set!(
+        let text = on_set_as_text!(
             self, &asked, [kind text, key text],
-            "SELECT k.kind, k.key, k.account_id FROM d CROSS JOIN account_keys k CROSS JOIN accounts a
+            ["k.kind", "k.key", "a.id", "a.object_id", "a.sam", "a.display_name", "a.kind", "CASE WHEN a.enabled THEN 1 ELSE 0 END", "a.department", "a.holder_id", "a.owner_id"],
+            "FROM d CROSS JOIN account_keys k CROSS JOIN accounts a
              WHERE k.kind = d.kind AND k.key = d.key AND a.id = k.account_id AND a.realm = $2 AND a.left_at IS NULL",
-            sqlx::query_as::<_, (String, String, i64)>, |query, db| query.bind(&realm.0).fetch_all(db).await
-        )?;
+            |query| query.bind(&realm.0)
+        );
+        let rows: Vec<HitRow<'_>> = serde_json::from_str(&text)?;
         let mut known = Known::default();
-        for (kind, key, id) in rows {
-            let kind = [
-                LookupKind::ObjectId,
-                LookupKind::Sid,
-                LookupKind::Upn,
-                LookupKind::Sam,
-                LookupKind::Email,
-            ]
-            .into_iter()
-            .find(|known| known.word() == kind)
-            .ok_or_else(|| strange("account_keys", "kind", id))?;
+        for (
+            kind,
+            key,
+            id,
+            object_id,
+            sam,
+            display_name,
+            own_kind,
+            enabled,
+            department,
+            holder_id,
+            owner_id,
+        ) in rows
+        {
+            let kind =
+                LookupKind::from_word(kind).ok_or_else(|| strange("account_keys", "kind", id))?;
+            let key = key.into_owned();
             let hits = known.by_key.entry(Lookup { kind, key }).or_default();
-            if !hits.contains(&AccountId(id)) {
-                hits.push(AccountId(id));
+            let id = AccountId(id);
+            if !hits.contains(&id) {
+                hits.push(id);
+            }
+            if let Entry::Vacant(place) = known.facts.entry(id) {
+                place.insert(AccountFacts::try_from(AccountRow {
+                    id: id.0,
+                    object_id,
+                    sam,
+                    display_name,
+                    kind: own_kind.to_owned(),
+                    enabled: enabled != 0,
+                    department,
+                    holder_id,
+                    owner_id,
+                })?);
             }
         }
-        let all: std::collections::BTreeSet<i64> =
-            known.by_key.values().flatten().map(|id| id.0).collect();
-        known.facts = self.accounts(all.into_iter().map(AccountId)).await?;
         Ok(known)
     }
 

@@ -409,7 +409,7 @@ fn whole(statement: &Statement) -> String {
                 .map(|column| format!(", value->>'{column}' AS {column}"))
                 .collect();
             format!(
-                "WITH d AS (SELECT NULL AS unused{columns} FROM json_each($1)) {}",
+                "WITH d AS (SELECT NULL AS unused{columns} FROM jsonb_each($1)) {}",
                 statement.sql
             )
         }
@@ -426,7 +426,8 @@ fn objections(sql: &str, plan: &[(i64, String)]) -> Vec<String> {
         if is_loop {
             begun.push(*parent);
         }
-        if line.starts_with("SCAN json_each") && !is_first {
+        let is_set = line.starts_with("SCAN json_each") || line.starts_with("SCAN jsonb_each");
+        if is_set && !is_first {
             found.push(format!("opens the set again for each row: {line}"));
         }
         // An index that holds just the rows that are wanted is as good as a search.
@@ -446,7 +447,7 @@ fn objections(sql: &str, plan: &[(i64, String)]) -> Vec<String> {
         // Tables that the statement does not name refer to its own: they are looked through only if a key of ours was
         // missing already, which no transaction of ours allows.
         let is_table = table.is_some_and(|table| {
-            !["json_each", "d", "CONSTANT", "picked"].contains(&table)
+            !["json_each", "jsonb_each", "d", "CONSTANT", "picked"].contains(&table)
                 && !table.starts_with('(')
                 && format!("{sql} ").contains(&format!(" {table} "))
         });
