@@ -4,6 +4,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use data_encoding::HEXLOWER;
+use sqlx::migrate::Migrator;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{
     SqliteAutoVacuum, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous,
@@ -11,6 +12,9 @@ use sqlx::sqlite::{
 use sqlx::{ConnectOptions, Connection};
 
 use super::{Store, StoreError, on};
+
+static SQLITE: Migrator = sqlx::migrate!("migrations/sqlite");
+static POSTGRES: Migrator = sqlx::migrate!("migrations/postgres");
 
 impl Store {
     /// Opens the database that `url` names and brings it to this version's schema. A SQLite file is made if need be.
@@ -30,10 +34,18 @@ impl Store {
 
     async fn migrate(&self) -> Result<(), StoreError> {
         match self {
-            Self::Sqlite(pool) => sqlx::migrate!("migrations/sqlite").run(pool).await?,
-            Self::Postgres(pool) => sqlx::migrate!("migrations/postgres").run(pool).await?,
+            Self::Sqlite(pool) => SQLITE.run(pool).await?,
+            Self::Postgres(pool) => POSTGRES.run(pool).await?,
         }
         Ok(())
+    }
+
+    /// What this version's schema is made by.
+    pub(super) fn migrations(&self) -> &'static Migrator {
+        match self {
+            Self::Sqlite(_) => &SQLITE,
+            Self::Postgres(_) => &POSTGRES,
+        }
     }
 
     /// The key that Message-IDs and bounce addresses are made with; 32 random bytes, settled at the first start.
