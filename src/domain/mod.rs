@@ -44,6 +44,7 @@ pub mod statement;
 pub mod survival;
 pub mod text;
 pub mod timeline;
+pub mod totp;
 pub mod way;
 
 pub use address::{EmailAddress, PersonName};
