@@ -22,6 +22,7 @@ mod intake;
 mod ldap;
 mod mail;
 mod managers;
+mod oidc;
 mod organisation;
 mod rates;
 mod records;
@@ -34,6 +35,7 @@ mod sources;
 mod timetable;
 mod values;
 mod ways;
+mod web;
 mod weighing;
 
 #[cfg(test)]
@@ -68,6 +70,7 @@ pub use self::intake::Intake;
 pub use self::ldap::{Ldap, LdapProfile};
 pub use self::mail::{Mail, Relay, RelayWay, Sensitivity, Smtp, Timeouts, Tls};
 pub use self::managers::TellManagers;
+pub use self::oidc::{Oidc, VOUCHED};
 pub use self::organisation::{Campaign, Operator, Organisation, Role, Texts};
 pub use self::rates::{HelpDesk, RelayRates};
 pub use self::records::{LEVEL_VARIABLE, Log, LogFormat, Report, Retention};
@@ -79,6 +82,7 @@ pub use self::sign_in::{Bearer, Proof, SignIn, TokenSource};
 pub use self::sources::{AuditSource, SourceKind};
 pub use self::timetable::{Calendar, CronLine, LadderOverride, Ladders, Schedule};
 pub use self::ways::{BodyForm, Header, Sms, SmsKind};
+pub use self::web::{Listen, TlsFiles};
 
 /// The annotated example: every key, with its default where it has one.
 pub const EXAMPLE: &str = include_str!("../../config.example.toml");
@@ -134,6 +138,8 @@ pub struct Config {
     pub containment: Containment,
     /// How an operator is told that something is wrong.
     pub alarm: Alarm,
+    /// Where machines ask and people look, if anywhere.
+    pub web: Option<Listen>,
     /// What is said about the work as it runs.
     pub log: Log,
     /// Where reports go, and how long personal data is kept.
@@ -224,6 +230,7 @@ fn config(reader: &Reader<'_>, table: &DeTable<'_>, file: &Path, whole: bool) ->
     let hand_over = hand_over::hand_over(&root);
     let containment = containment::containment(&root);
     let alarm = alarm::alarm(&root);
+    let web = web::listen(&root);
     let log = records::log(&root);
     let report = records::report(&root);
     root.finish()?;
@@ -252,6 +259,7 @@ fn config(reader: &Reader<'_>, table: &DeTable<'_>, file: &Path, whole: bool) ->
         hand_over: hand_over?,
         containment: containment?,
         alarm: alarm?,
+        web: web?,
         log: log?,
         report: report?,
     })

@@ -11,6 +11,7 @@ use super::bot::{self, GUEST};
 use super::errors::quoted;
 use super::hashed;
 use super::managers::{self, TellManagers};
+use super::oidc::VOUCHED;
 use super::rates::{self, HelpDesk};
 use super::section::{Parsed, Read, Section, Value};
 use super::values::{DAY, choice, delta, line, zone};
@@ -225,7 +226,7 @@ fn operator(
 ) -> Read<Operator> {
     let name = own
         .unique_name(names, "\"sam\"")
-        .and_then(|name| match name.to_lowercase().starts_with(GUEST) {
+        .and_then(|name| match [GUEST, VOUCHED].iter().any(|start| name.to_lowercase().starts_with(start)) {
             // The ledger calls somebody else so.
             true => Err(own.wrong("name", "such a name is given by us; choose another one, and put the number into discord_user_id")),
             false => Ok(name),

@@ -11,6 +11,7 @@ mod mistakes;
 mod rates;
 mod secrets;
 mod ways;
+mod web;
 
 use std::path::Path;
 
@@ -39,6 +40,7 @@ fn env(name: &str) -> Option<String> {
         "BELL_AUDIT_TOKEN" => "s3ntinel-audit",
         "BELL_OKTA_TOKEN" => "s3ntinel-okta",
         "BELL_KEYCLOAK_SECRET" => "s3ntinel-keycloak",
+        "BELL_OIDC_SECRET" => "s3ntinel-oidc",
         "BROKEN" => "s3ntinel\nbroken",
         "EMPTY" => "",
         _ => return None,
