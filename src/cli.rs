@@ -5,6 +5,7 @@ mod case;
 mod contain;
 mod hand_over;
 mod incident;
+mod keys;
 mod statement;
 
 use std::path::PathBuf;
@@ -20,6 +21,7 @@ pub use case::Case;
 pub use contain::Contain;
 pub use hand_over::{HandOver, HandOverCommand, HandOverVerdict};
 pub use incident::{Decide, Incident, IncidentState, PartnerCommand};
+pub use keys::{OperatorCommand, Token};
 pub use statement::{About, Draft, Nudges, Statement};
 
 /// After an attack on passwords: tells each person concerned, and keeps at it until the directory itself proves the reset.
@@ -166,6 +168,22 @@ pub enum Command {
     /// The append-only record of who did what
     #[command(subcommand)]
     Ledger(Ledger),
+    /// What operators sign in to the page with
+    #[command(subcommand)]
+    Operator(OperatorCommand),
+    /// What programs show that read figures from the page
+    #[command(subcommand)]
+    Token(Token),
+    /// Print what makes a shell complete our commands, for instance: bell completions bash
+    Completions {
+        /// Which shell.
+        shell: clap_complete::Shell,
+    },
+    /// Write the manual, a page a command, for man(1)
+    Man {
+        /// The folder, such as /usr/local/share/man/man1.
+        dir: PathBuf,
+    },
 }
 
 /// `bell demo`

@@ -12,6 +12,8 @@ mod delivery;
 mod hand_over;
 mod inbox;
 mod incident;
+mod keys;
+mod manual;
 mod people;
 mod reach;
 mod report;
@@ -166,6 +168,8 @@ async fn answer(cli: Cli) -> anyhow::Result<Said> {
         Command::Init { force } => return init(&cli, *force),
         Command::Intake(options) if options.explain => return explain(&options.files),
         Command::Check { offline } => return check::run(&cli, *offline).await,
+        Command::Completions { shell } => return manual::completions(*shell),
+        Command::Man { dir } => return manual::man(dir),
         _ => {}
     }
     let config = Config::load(&cli.config, &|name| std::env::var(name).ok())?;
@@ -192,9 +196,11 @@ async fn answer(cli: Cli) -> anyhow::Result<Said> {
 
 async fn with_app(cli: &Cli, app: &Shared) -> anyhow::Result<Said> {
     match &cli.command {
-        Command::Demo(_) | Command::Init { .. } | Command::Check { .. } => {
-            Ok(Said::words("", Value::Null))
-        }
+        Command::Demo(_)
+        | Command::Init { .. }
+        | Command::Check { .. }
+        | Command::Completions { .. }
+        | Command::Man { .. } => Ok(Said::words("", Value::Null)),
         Command::Serve => serve::run(Arc::clone(app))
             .await
             .map(|()| Said::words("stopped", Value::Null)),
@@ -275,6 +281,8 @@ async fn with_app(cli: &Cli, app: &Shared) -> anyhow::Result<Said> {
         Command::Report(options) => report::run(cli, app, options).await,
         Command::Messages(command) => messages(app, command),
         Command::Ledger(Ledger::List { after, limit }) => ledger(app, *after, *limit).await,
+        Command::Operator(command) => keys::run(cli, app, command).await,
+        Command::Token(command) => keys::tokens(cli, app, command).await,
     }
 }
 

@@ -83,6 +83,14 @@ const COMMANDS: &[&[&str]] = &[
     &["messages", "check"],
     &["messages", "preview"],
     &["ledger", "list"],
+    &["operator", "password"],
+    &["operator", "totp"],
+    &["operator", "revoke"],
+    &["token", "new"],
+    &["token", "list"],
+    &["token", "revoke"],
+    &["completions"],
+    &["man"],
 ];
 
 async fn newcomer() -> Bell {
