@@ -8,7 +8,7 @@
 //! Data moves one way, and imports point down:
 //!
 //! ```text
-//! main · cli · commands · serve · bot · schedule · demo             who asks
+//! main · cli · commands · serve · bot · web · schedule · demo       who asks
 //! steps · desk                                                      load → decide → save
 //! app · config · logging                                            wiring
 //! audit · directory · messages · channels · store · report          the edges; they do not know each other
@@ -42,7 +42,8 @@
 //! when a service is cut, for channels that still reach them, and [`desk::genuine`] tells anybody who asks whether a letter
 //! is ours. [`steps::report`] folds the ledger into the figures as of any moment.
 //! `bell serve` ([`serve`]) does all of it by the [`schedule`]; beside it the [`bot`] has the [`desk`] do what people ask for
-//! on Discord.
+//! on Discord, and [`web`] shows operators how things stand, machines whether we are well, and anybody whether a letter is
+//! ours.
 
 pub mod app;
 pub mod audit;
@@ -64,3 +65,4 @@ pub mod serve;
 pub mod steps;
 pub mod store;
 pub mod token;
+pub mod web;

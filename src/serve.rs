@@ -1,5 +1,7 @@
 //! `bell serve`: every step on its schedule, each in a task of its own, so that a relay that hangs holds up nothing else;
-//! and the bot beside them, if there is one.
+//! and the bot and the page beside them, if there are any.
+
+mod systemd;
 
 mod sources;
 
@@ -18,6 +20,7 @@ use crate::domain::Moment;
 use crate::schedule::Schedule;
 use crate::steps::{self, deliver::Stopping};
 use crate::store::{Claimed, StoreError};
+use crate::web;
 
 pub use self::sources::gather;
 
@@ -34,18 +37,19 @@ const NAP: Duration = Duration::from_secs(30);
 /// recorded, and what cannot be ended comes back in doubt.
 pub async fn run(app: Shared) -> anyhow::Result<()> {
     let (stop, stopping) = watch::channel(false);
+    // A port that somebody else has, or a certificate that is none, is told before anything runs.
+    let door = web::open(&app).await?;
     let mut jobs = JoinSet::new();
     for (name, schedule) in schedules(&app)? {
         jobs.spawn(job(Shared::clone(&app), name, schedule, stopping.clone()));
     }
     jobs.spawn(bot::run(Shared::clone(&app), stopping.clone()));
-    tracing::info!(worker = %app.worker, "serving");
-    let mut terminate = signal(SignalKind::terminate()).context("listening for SIGTERM")?;
-    let mut interrupt = signal(SignalKind::interrupt()).context("listening for SIGINT")?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+    if let Some(door) = door {
+        jobs.spawn(web::run(Shared::clone(&app), door, stopping.clone()));
     }
+    tracing::info!(worker = %app.worker, "serving");
+    let watched = watch_over(&mut jobs).await;
+    systemd::stopping();
     tracing::info!("stopping: what is in flight is ended first");
     stop.send_replace(true);
     let ended =
@@ -57,7 +61,27 @@ pub async fn run(app: Shared) -> anyhow::Result<()> {
         jobs.abort_all();
     }
     tracing::info!("stopped");
-    Ok(())
+    watched
+}
+
+/// Until a signal says stop. A part that panics ends all of it: whoever started us starts us anew, and one that is missing
+/// would be noticed too late.
+async fn watch_over(jobs: &mut JoinSet<()>) -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate()).context("listening for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("listening for SIGINT")?;
+    let beat = systemd::beat();
+    systemd::ready();
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => return Ok(()),
+            _ = interrupt.recv() => return Ok(()),
+            Some(ended) = jobs.join_next() => if ended.is_err_and(|error| error.is_panic()) {
+                anyhow::bail!("a part of the service has died, so all of it ends; the log says which, and it is to be started anew");
+            },
+            () = tokio::time::sleep(beat.unwrap_or(NAP)) => {}
+        }
+        systemd::alive();
+    }
 }
 
 /// Schedules that cannot be read, each with its line.

@@ -11,7 +11,7 @@ use crate::cli::Cli;
 use crate::clock::Clock;
 use crate::config::{Config, DirectoryKind, EvidenceKind, STATUS};
 use crate::schedule::Schedule;
-use crate::steps;
+use crate::{steps, web};
 
 /// What was looked at, and what is wrong with it.
 #[derive(Default)]
@@ -42,6 +42,14 @@ pub(super) async fn run(cli: &Cli, offline: bool) -> anyhow::Result<Said> {
     files(&config, &mut checks);
     schedules(&config, &mut checks);
     people(&config, &mut checks);
+    if let Some(listen) = &config.web {
+        checks.add(
+            "web",
+            web::check(listen)
+                .await
+                .map_err(|error| format!("{error:#}")),
+        );
+    }
     match App::build(config, Clock::System).await {
         Err(error) => checks.add("start", Err(format!("{error:#}"))),
         Ok(app) => {

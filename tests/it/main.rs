@@ -39,3 +39,4 @@ mod serve;
 mod sources;
 mod store;
 mod ways;
+mod web;

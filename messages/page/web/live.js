@@ -1,0 +1,16 @@
+"use strict";
+// Puts figures in the place of older ones while the page is open. Without it, the page is as of when it was loaded.
+(() => {
+  if (!document.querySelector("[data-live]") || !("EventSource" in window)) return;
+  const source = new EventSource("/live");
+  source.addEventListener("figures", (event) => {
+    const told = JSON.parse(event.data);
+    told.values.forEach((value, n) => {
+      const cell = document.querySelector(`[data-figure="${n}"]`);
+      if (cell && cell.textContent !== value) cell.textContent = value;
+    });
+    const asOf = document.querySelector("[data-as-of]");
+    if (asOf) asOf.textContent = `As of ${told.as_of}, and kept up to date.`;
+  });
+  window.addEventListener("pagehide", () => source.close());
+})();

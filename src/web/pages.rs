@@ -1,0 +1,117 @@
+//! The pages themselves, one function each: load, and say what there is.
+
+mod cases;
+mod deliveries;
+mod office;
+mod record;
+
+use std::str::FromStr;
+
+use axum::Router;
+use axum::extract::State;
+use axum::response::Html;
+use axum::routing::get;
+use serde::Deserialize;
+
+use super::Site;
+use super::session::Signed;
+use super::sheet::{Sheet, Table, link, page, shown, text};
+use super::sorry::Sorry;
+
+/// Rows on one page.
+const ROWS: i64 = 100;
+
+/// A page, or why not.
+type Shown = Result<Html<String>, Sorry>;
+
+/// From where a list goes on, and of what.
+#[derive(Deserialize)]
+struct Going {
+    from: Option<i64>,
+    state: Option<String>,
+    all: Option<String>,
+}
+
+/// All pages.
+pub(super) fn router() -> Router<Site> {
+    Router::new()
+        .route("/", get(overview))
+        .route("/incidents", get(office::incidents))
+        .route("/incidents/{id}", get(office::incident))
+        .route("/statements", get(office::statements))
+        .route("/statements/{id}", get(office::statement))
+        .route("/campaigns", get(deliveries::campaigns))
+        .route("/campaigns/{id}", get(deliveries::campaign))
+        .route("/cases", get(cases::cases).post(cases::with_names))
+        .route("/cases/{id}", get(cases::case).post(cases::case_with_name))
+        .route("/deliveries", get(deliveries::deliveries))
+        .route("/deliveries/{id}", get(deliveries::delivery))
+        .route("/not-reached", get(cases::not_reached))
+        .route("/exceptions", get(cases::exceptions))
+        .route("/ledger", get(record::ledger))
+        .route("/health", get(record::health))
+}
+
+/// The number in an address.
+fn number<T: FromStr>(typed: &str) -> Result<T, Sorry> {
+    typed.parse().map_err(|_| Sorry::Nothing)
+}
+
+/// Where a list that is full goes on.
+fn more(path: &str, next: Option<String>, count: usize) -> Option<(String, String)> {
+    let is_full = i64::try_from(count).is_ok_and(|count| count >= ROWS);
+    next.filter(|_| is_full)
+        .map(|from| (format!("{path}from={from}"), "Further ones".to_owned()))
+}
+
+/// How far the resets are, live.
+async fn overview(State(site): State<Site>, signed: Signed) -> Shown {
+    let (as_of, figures) = site.figures().await?;
+    let now = site.app.clock.now();
+    let mut tx = site.app.store.read().await?;
+    let mut tables = Vec::new();
+    if signed.sees_cases {
+        let rows = tx.open_by_category(now).await?.into_iter().map(|own| {
+            vec![
+                text(own.category),
+                text(own.open.to_string()),
+                text(own.overdue.to_string()),
+                text(own.not_reached.to_string()),
+            ]
+        });
+        tables.push(Table {
+            caption: "Open cases by category".to_owned(),
+            heads: vec!["Category", "Open", "Past their date", "Not reached"],
+            rows: rows.collect(),
+            empty: "No case is open.",
+        });
+    }
+    let incidents = tx.incidents().await?;
+    tx.rollback().await?;
+    let promised = incidents
+        .into_iter()
+        .filter(|own| own.next_update_at.is_some());
+    tables.push(Table {
+        caption: "Promised updates".to_owned(),
+        heads: vec!["Incident", "State", "Next update by"],
+        rows: promised
+            .map(|own| {
+                vec![
+                    link(own.reference, format!("/incidents/{}", own.id)),
+                    text(own.state.word()),
+                    text(site.some_time(own.next_update_at)),
+                ]
+            })
+            .collect(),
+        empty: "Nobody waits for one.",
+    });
+    let sheet = Sheet {
+        title: "Overview".to_owned(),
+        intro: vec![format!("As of {}.", site.time(as_of))],
+        figures: shown(&figures, signed.sees_cases),
+        is_live: true,
+        tables,
+        ..Sheet::default()
+    };
+    page(&site, &signed, "/", &sheet)
+}
