@@ -118,6 +118,12 @@ impl Tx {
         Ok(rows.into_iter().map(Entry::from).collect())
     }
 
+    /// The number of the newest row; 0 if there is none.
+    pub async fn newest_entry(&mut self) -> Result<i64, StoreError> {
+        let (id,): (i64,) = on!(self, db => sqlx::query_as("SELECT COALESCE(MAX(id), 0) FROM ledger").fetch_one(db).await)?;
+        Ok(id)
+    }
+
     /// What happened to one case, oldest first.
     pub async fn case_history(&mut self, case: CaseId) -> Result<Vec<Entry>, StoreError> {
         let rows: Vec<EntryRow> = on!(self, db => sqlx::query_as(

@@ -7,11 +7,12 @@ use axum::extract::State;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use futures_util::Stream;
 
+use super::Site;
+use super::counts::FRESH;
 use super::door::stopped;
 use super::session::Signed;
 use super::sheet::shown;
 use super::sorry::Sorry;
-use super::{FRESH, Site};
 use crate::steps::deliver::Stopping;
 
 /// So that a proxy in between does not take the silence for an end.

@@ -4,6 +4,7 @@
 //! Nothing is decided or changed here but sessions: the page shows what the store knows, and the [`desk`](crate::desk) says
 //! who may see it. Names are masked until somebody who may asks for them, and then the ledger says so.
 
+mod counts;
 mod door;
 mod guard;
 mod health;
@@ -40,15 +41,13 @@ use crate::domain::Moment;
 use crate::domain::figures::Figures;
 use crate::steps::deliver::Stopping;
 
+use counts::Counts;
 pub use door::Door;
 use sheet::Templates;
 use sorry::Sorry;
 
 /// A form is a few fields.
 const LARGEST_FORM: usize = 16 * 1024;
-
-/// Figures are as old as this at most, however many look at them.
-const FRESH: Duration = Duration::from_secs(2);
 
 /// Metrics are.
 const FRESH_METRICS: Duration = Duration::from_secs(10);
@@ -62,7 +61,7 @@ pub(crate) struct Web {
     askings: Askings,
     tries: Tries,
     places: Semaphore,
-    figures: Mutex<Option<(Instant, (Moment, Figures))>>,
+    counts: Counts,
     metrics: Mutex<Option<(Instant, String)>>,
     provider: oidc::Provider,
 }
@@ -73,16 +72,7 @@ type Site = Arc<Web>;
 impl Web {
     /// The counts of the overview, and as of when.
     async fn figures(&self) -> anyhow::Result<(Moment, Figures)> {
-        let mut kept = self.figures.lock().await;
-        if let Some((at, figures)) = &*kept
-            && at.elapsed() < FRESH
-        {
-            return Ok(*figures);
-        }
-        let now = self.app.clock.now();
-        let figures = (now, self.app.store.read().await?.figures(now).await?);
-        *kept = Some((Instant::now(), figures));
-        Ok(figures)
+        self.counts.of(&self.app).await
     }
 
     /// The metrics.
@@ -111,21 +101,22 @@ pub async fn open(app: &Shared) -> anyhow::Result<Option<Door>> {
 
 /// Answers at this door until the service is told to stop.
 pub async fn run(app: Shared, door: Door, stopping: Stopping) {
-    match router(app, stopping.clone()) {
-        Ok(router) => door.serve(router, stopping).await,
+    let site = match site(app, stopping.clone()) {
+        Ok(site) => site,
         // Only a template that is no template; the tests read each.
-        Err(error) => tracing::error!("the page cannot be shown: {error:#}"),
-    }
+        Err(error) => return tracing::error!("the page cannot be shown: {error:#}"),
+    };
+    let counting = counts::keep(site.clone(), stopping.clone());
+    tokio::join!(door.serve(router(site), stopping), counting);
 }
 
-/// All that there is to ask for.
-fn router(app: Shared, stopping: Stopping) -> anyhow::Result<Router> {
+fn site(app: Shared, stopping: Stopping) -> anyhow::Result<Site> {
     let listen = app
         .config
         .web
         .clone()
         .context("the config has no section [web]")?;
-    let site: Site = Arc::new(Web {
+    Ok(Arc::new(Web {
         app,
         listen,
         stopping,
@@ -133,10 +124,14 @@ fn router(app: Shared, stopping: Stopping) -> anyhow::Result<Router> {
         askings: Askings::default(),
         tries: keys::tries(),
         places: Semaphore::new(guard::AT_ONCE),
-        figures: Mutex::default(),
+        counts: Counts::default(),
         metrics: Mutex::default(),
         provider: oidc::Provider::new()?,
-    });
+    }))
+}
+
+/// All that there is to ask for.
+fn router(site: Site) -> Router {
     let machines = Router::new()
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
@@ -153,12 +148,12 @@ fn router(app: Shared, stopping: Stopping) -> anyhow::Result<Router> {
         .route("/live", get(live::live))
         .merge(pages::router())
         .layer(middleware::from_fn_with_state(site.clone(), guard::a_few));
-    Ok(machines
+    machines
         .merge(people)
         .fallback(sorry::nothing_here)
         .layer(DefaultBodyLimit::max(LARGEST_FORM))
         .layer(middleware::from_fn_with_state(site.clone(), guard::guard))
-        .with_state(site))
+        .with_state(site)
 }
 
 async fn style() -> impl IntoResponse {

@@ -38,6 +38,8 @@ async fn what_is_noted_comes_back_in_its_order() {
         tx.commit().await.unwrap();
 
         let all = bed.read().await.ledger(0, 100).await.unwrap();
+        let newest = bed.read().await.newest_entry().await.unwrap();
+        assert_eq!(all.last().map(|entry| entry.id), Some(newest));
         let first = Entry {
             id: all[0].id,
             at: at(0),
