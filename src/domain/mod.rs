@@ -38,6 +38,7 @@ pub mod questions;
 pub mod rate;
 pub mod reply;
 pub mod report;
+pub mod seal;
 pub mod self_audit;
 pub mod stated;
 pub mod statement;

@@ -1,0 +1,315 @@
+//! Seals: rows as bytes that are the same on both databases, the chain over them, and which of them nobody can add to any more.
+//!
+//! # Up to where rows are settled
+//!
+//! A range may be sealed once no transaction can still add a row to it. SQLite has one writer, who counts upwards: what is
+//! committed is settled. PostgreSQL hands out numbers before it commits, so a lower one may appear after a higher one. But
+//! whoever inserts takes the table's ROW EXCLUSIVE lock before a number is drawn, and keeps it to the end of the
+//! transaction. So: read the highest number there is; then list who holds that lock; wait, without a lock of our own, until
+//! none of those holds it. Every number up to that highest one was drawn before we listed, by one of those or by somebody who
+//! was through already, and a commit is seen before its locks are let go. Whoever comes later draws a higher number. Looking
+//! at `pg_snapshot_xmin` alone would not do: a number is drawn before its transaction gets an id of its own.
+
+use std::collections::{BTreeSet, HashMap};
+
+use data_encoding::{BASE64, HEXLOWER};
+use sqlx::AssertSqlSafe;
+
+use super::{StoreError, Tx, expect_one, on, strange};
+use crate::domain::Moment;
+use crate::domain::seal::{
+    Column, Link, SALT_BYTES, Seal, SealedTable, commitment, parts, personal_digest, unpack,
+};
+
+/// A seal, and the salts of what its rows hide.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct StoredSeal {
+    /// The seal.
+    pub seal: Seal,
+    /// One after the other, in the order of the rows that hide something. Zeros: destroyed.
+    pub salts: Vec<u8>,
+}
+
+/// What an erasure left of a text.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Erasure {
+    /// The salted hash that was sealed.
+    pub commitment: [u8; 32],
+    /// The hash of what stands in its place.
+    pub left: [u8; 32],
+}
+
+#[derive(sqlx::FromRow)]
+struct SealRow {
+    number: i64,
+    made_at: i64,
+    table_name: String,
+    after_id: i64,
+    upto_id: i64,
+    row_count: i64,
+    rows_hash: String,
+    previous: String,
+    hash: String,
+    signature: Option<String>,
+    leaves: String,
+    salts: String,
+}
+
+impl TryFrom<SealRow> for StoredSeal {
+    type Error = StoreError;
+
+    fn try_from(row: SealRow) -> Result<Self, StoreError> {
+        let number = row.number;
+        let bytes = |text: &str, column| {
+            let read = BASE64.decode(text.as_bytes());
+            read.map_err(|_| strange("seals", column, number))
+        };
+        Ok(Self {
+            salts: bytes(&row.salts, "salts")?,
+            seal: Seal {
+                number,
+                made_at: Moment::from_micros(row.made_at),
+                table: SealedTable::from_word(&row.table_name)
+                    .ok_or_else(|| strange("seals", "table_name", number))?,
+                after: row.after_id,
+                upto: row.upto_id,
+                rows: row.row_count.unsigned_abs(),
+                rows_hash: row.rows_hash,
+                leaves: bytes(&row.leaves, "leaves")?,
+                previous: row.previous,
+                hash: row.hash,
+                signature: row.signature,
+            },
+        })
+    }
+}
+
+const SEAL: &str = "number, made_at, table_name, after_id, upto_id, row_count, rows_hash, previous, hash, signature, leaves, salts";
+
+/// An expression that writes a row down as [`SealedTable::columns`] says.
+fn written(table: SealedTable) -> String {
+    let columns: Vec<String> = table
+        .columns()
+        .iter()
+        .map(|column| match column {
+            Column::Number(name) => format!("COALESCE(CAST({name} AS TEXT), '-') || ','"),
+            Column::Flag(name) => format!("CASE WHEN {name} THEN '1' ELSE '0' END || ','"),
+            Column::Text(name) | Column::Personal(name) => {
+                format!("COALESCE(CAST(OCTET_LENGTH({name}) AS TEXT) || ':' || {name}, '-')")
+            }
+        })
+        .collect();
+    columns.join(" || ")
+}
+
+impl Tx {
+    /// The newest seal, or the newest that had been made by `as_of`. Number 0 if there is none.
+    pub async fn newest_seal(&mut self, as_of: Option<Moment>) -> Result<Link, StoreError> {
+        let by = as_of.map_or(i64::MAX, Moment::micros);
+        let row: Option<(i64, String)> = on!(self, db => sqlx::query_as("SELECT number, hash FROM seals WHERE made_at <= $1 ORDER BY number DESC LIMIT 1")
+            .bind(by).fetch_optional(db).await)?;
+        Ok(row.map_or_else(Link::default, |(number, hash)| Link { number, hash }))
+    }
+
+    /// Up to which number a table is sealed; the lowest there is if nothing of it is.
+    pub async fn sealed_upto(&mut self, table: SealedTable) -> Result<i64, StoreError> {
+        let (upto,): (Option<i64>,) = on!(self, db => sqlx::query_as("SELECT MAX(upto_id) FROM seals WHERE table_name = $1")
+            .bind(table.word()).fetch_one(db).await)?;
+        Ok(upto.unwrap_or(i64::MIN))
+    }
+
+    /// The highest number in a table, if it has any row.
+    pub async fn highest(&mut self, table: SealedTable) -> Result<Option<i64>, StoreError> {
+        let sql = format!("SELECT MAX(id) FROM {table}");
+        let (highest,): (Option<i64>,) =
+            on!(self, db => sqlx::query_as(AssertSqlSafe(sql)).fetch_one(db).await)?;
+        Ok(highest)
+    }
+
+    /// Who may be adding rows to a table at this moment: transactions, by names that are never given twice. On SQLite nobody
+    /// whose rows could come before those that are there.
+    pub async fn writers(&mut self, table: SealedTable) -> Result<BTreeSet<String>, StoreError> {
+        let Self::Postgres(tx) = self else {
+            return Ok(BTreeSet::new());
+        };
+        let rows: Vec<(String,)> = sqlx::query_as(
+            "SELECT virtualtransaction FROM pg_locks WHERE locktype = 'relation' AND granted AND mode = 'RowExclusiveLock'
+                 AND database = (SELECT oid FROM pg_database WHERE datname = current_database()) AND relation = CAST(CAST($1 AS TEXT) AS regclass)",
+        )
+        .bind(table.word())
+        .fetch_all(&mut **tx)
+        .await?;
+        Ok(rows.into_iter().map(|(name,)| name).collect())
+    }
+
+    /// The rows of a table above one number and not above another, `limit` at most, in the order of their numbers, as bytes:
+    /// see [`parts`].
+    pub async fn written_rows(
+        &mut self,
+        table: SealedTable,
+        after: i64,
+        upto: i64,
+        limit: i64,
+    ) -> Result<Vec<u8>, StoreError> {
+        let sql = format!(
+            "SELECT string_agg(w, '') FROM (SELECT {} AS w FROM {table} WHERE id > $1 AND id <= $2 ORDER BY id LIMIT $3) r",
+            written(table)
+        );
+        // SQLite would keep a text that is none; the bytes are taken as they are.
+        Ok(match self {
+            Self::Sqlite(tx) => {
+                let row: (Option<Vec<u8>>,) = sqlx::query_as(AssertSqlSafe(sql))
+                    .bind(after)
+                    .bind(upto)
+                    .bind(limit)
+                    .fetch_one(&mut **tx)
+                    .await?;
+                row.0.unwrap_or_default()
+            }
+            Self::Postgres(tx) => {
+                let row: (Option<String>,) = sqlx::query_as(AssertSqlSafe(sql))
+                    .bind(after)
+                    .bind(upto)
+                    .bind(limit)
+                    .fetch_one(&mut **tx)
+                    .await?;
+                row.0.unwrap_or_default().into_bytes()
+            }
+        })
+    }
+
+    /// Adds a seal to the chain; false if somebody else has put one in its place.
+    pub async fn add_seal(&mut self, sealed: &StoredSeal) -> Result<bool, StoreError> {
+        let seal = &sealed.seal;
+        let count = i64::try_from(seal.rows).unwrap_or(i64::MAX);
+        let added = on!(self, db => sqlx::query(
+            "INSERT INTO seals (number, made_at, table_name, after_id, upto_id, row_count, rows_hash, previous, hash, signature, leaves, salts)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) ON CONFLICT (number) DO NOTHING",
+        ).bind(seal.number).bind(seal.made_at.micros()).bind(seal.table.word()).bind(seal.after).bind(seal.upto).bind(count)
+            .bind(&seal.rows_hash).bind(&seal.previous).bind(&seal.hash).bind(&seal.signature)
+            .bind(BASE64.encode(&seal.leaves)).bind(BASE64.encode(&sealed.salts)).execute(db).await.map(|done| done.rows_affected()))?;
+        Ok(added == 1)
+    }
+
+    /// The seals after a number, in their order.
+    pub async fn seals(&mut self, after: i64, limit: i64) -> Result<Vec<StoredSeal>, StoreError> {
+        let sql = format!("SELECT {SEAL} FROM seals WHERE number > $1 ORDER BY number LIMIT $2");
+        let rows: Vec<SealRow> = on!(self, db => sqlx::query_as(AssertSqlSafe(sql)).bind(after).bind(limit).fetch_all(db).await)?;
+        rows.into_iter().map(StoredSeal::try_from).collect()
+    }
+
+    /// What was erased of a table's rows above one number and not above another, by row.
+    pub async fn erasures(
+        &mut self,
+        table: SealedTable,
+        after: i64,
+        upto: i64,
+    ) -> Result<HashMap<i64, Erasure>, StoreError> {
+        let rows: Vec<(i64, String, String)> = on!(self, db => sqlx::query_as(
+            "SELECT row_id, commitment, left_hash FROM erasures WHERE table_name = $1 AND row_id > $2 AND row_id <= $3",
+        ).bind(table.word()).bind(after).bind(upto).fetch_all(db).await)?;
+        rows.into_iter()
+            .map(|(row, commitment, left)| {
+                let erasure = Erasure {
+                    commitment: hash_of(&commitment)
+                        .ok_or_else(|| strange("erasures", "commitment", row))?,
+                    left: hash_of(&left).ok_or_else(|| strange("erasures", "left_hash", row))?,
+                };
+                Ok((row, erasure))
+            })
+            .collect()
+    }
+
+    /// How many rows of a table are above a number.
+    pub async fn rows_above(&mut self, table: SealedTable, id: i64) -> Result<u64, StoreError> {
+        let sql = format!("SELECT COUNT(*) FROM {table} WHERE id > $1");
+        let (count,): (i64,) =
+            on!(self, db => sqlx::query_as(AssertSqlSafe(sql)).bind(id).fetch_one(db).await)?;
+        Ok(count.unsigned_abs())
+    }
+
+    /// Erases what a human being typed in these rows of a table, and puts what is given in its place. The chain still holds,
+    /// and nothing leads back to what stood there: its salt is destroyed. Rows that are not sealed yet, have nothing to
+    /// erase, or were erased before stay as they are. How many were erased.
+    pub async fn erase_texts(
+        &mut self,
+        table: SealedTable,
+        rows: &[(i64, Option<String>)],
+        now: Moment,
+    ) -> Result<u64, StoreError> {
+        let Some(column) = table.personal() else {
+            return Ok(0);
+        };
+        let mut rows: Vec<&(i64, Option<String>)> = rows.iter().collect();
+        rows.sort_unstable();
+        let (mut erased, mut open): (u64, Option<StoredSeal>) = (0, None);
+        for (id, left) in rows {
+            if !open.as_ref().is_some_and(|open| open.seal.upto >= *id) {
+                self.keep_salts(open.take()).await?;
+                open = self.seal_over(table, *id).await?;
+            }
+            let Some(sealed) = &mut open else { continue };
+            let Some(salt) = salt_of(sealed, *id) else {
+                continue;
+            };
+            let page = self.written_rows(table, *id - 1, *id, 1).await?;
+            let text = parts(table, &page)
+                .map_err(|_| strange(table.word(), column, *id))?
+                .first()
+                .and_then(|row| row.personal.map(<[u8]>::to_vec));
+            let known = self.erasures(table, *id - 1, *id).await?;
+            let (Some(text), true) = (text, known.is_empty()) else {
+                continue;
+            };
+            let hidden = HEXLOWER.encode(&commitment(salt, &text));
+            let stays = HEXLOWER.encode(&personal_digest(left.as_deref().map(str::as_bytes)));
+            salt.fill(0);
+            on!(self, db => sqlx::query("INSERT INTO erasures (table_name, row_id, commitment, left_hash, erased_at) VALUES ($1, $2, $3, $4, $5)")
+                .bind(table.word()).bind(id).bind(hidden).bind(stays).bind(now.micros()).execute(db).await.map(|_| ()))?;
+            let sql = format!("UPDATE {table} SET {column} = $2 WHERE id = $1");
+            let changed = on!(self, db => sqlx::query(AssertSqlSafe(sql)).bind(id).bind(left).execute(db).await.map(|done| done.rows_affected()))?;
+            expect_one(changed, table.word(), *id)?;
+            erased += 1;
+        }
+        self.keep_salts(open).await?;
+        Ok(erased)
+    }
+
+    /// The seal that covers a row.
+    async fn seal_over(
+        &mut self,
+        table: SealedTable,
+        id: i64,
+    ) -> Result<Option<StoredSeal>, StoreError> {
+        let sql = format!(
+            "SELECT {SEAL} FROM seals WHERE table_name = $1 AND upto_id >= $2 AND after_id < $2 ORDER BY upto_id LIMIT 1"
+        );
+        let row: Option<SealRow> = on!(self, db => sqlx::query_as(AssertSqlSafe(sql)).bind(table.word()).bind(id).fetch_optional(db).await)?;
+        row.map(StoredSeal::try_from).transpose()
+    }
+
+    async fn keep_salts(&mut self, sealed: Option<StoredSeal>) -> Result<(), StoreError> {
+        if let Some(sealed) = sealed {
+            on!(self, db => sqlx::query("UPDATE seals SET salts = $2 WHERE number = $1").bind(sealed.seal.number).bind(BASE64.encode(&sealed.salts))
+                .execute(db).await.map(|_| ()))?;
+        }
+        Ok(())
+    }
+}
+
+/// The salt of a row's text; none if it hides nothing, or the salt was destroyed.
+fn salt_of(sealed: &mut StoredSeal, id: i64) -> Option<&mut [u8; SALT_BYTES]> {
+    let leaves = unpack(sealed.seal.after, &sealed.seal.leaves)?;
+    let hiding: Vec<i64> = leaves
+        .iter()
+        .filter(|leaf| leaf.hides)
+        .map(|leaf| leaf.id)
+        .collect();
+    let place = hiding.binary_search(&id).ok()?;
+    let salt = sealed.salts.as_chunks_mut().0.get_mut(place)?;
+    (*salt != [0; SALT_BYTES]).then_some(salt)
+}
+
+fn hash_of(text: &str) -> Option<[u8; 32]> {
+    HEXLOWER.decode(text.as_bytes()).ok()?.try_into().ok()
+}
