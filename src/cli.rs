@@ -6,6 +6,7 @@ mod contain;
 mod hand_over;
 mod incident;
 mod keys;
+mod ledger;
 mod statement;
 
 use std::path::PathBuf;
@@ -22,6 +23,7 @@ pub use contain::Contain;
 pub use hand_over::{HandOver, HandOverCommand, HandOverVerdict};
 pub use incident::{Decide, Incident, IncidentState, PartnerCommand};
 pub use keys::{OperatorCommand, Token};
+pub use ledger::Ledger;
 pub use statement::{About, Draft, Nudges, Statement};
 
 /// After an attack on passwords: tells each person concerned, and keeps at it until the directory itself proves the reset.
@@ -165,7 +167,7 @@ pub enum Command {
     /// The texts: check them, or look at them
     #[command(subcommand)]
     Messages(Messages),
-    /// The append-only record of who did what
+    /// The append-only record of who did what, and the seals over it
     #[command(subcommand)]
     Ledger(Ledger),
     /// What operators sign in to the page with
@@ -550,19 +552,5 @@ pub enum Messages {
         /// The folder.
         #[arg(long, value_name = "DIR")]
         out: PathBuf,
-    },
-}
-
-/// `bell ledger …`
-#[derive(Debug, Subcommand)]
-pub enum Ledger {
-    /// Its rows, oldest first
-    List {
-        /// From this row on.
-        #[arg(long, default_value_t = 0)]
-        after: i64,
-        /// So many at most.
-        #[arg(long, default_value_t = 200)]
-        limit: i64,
     },
 }

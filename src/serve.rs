@@ -44,6 +44,7 @@ pub async fn run(app: Shared) -> anyhow::Result<()> {
         jobs.spawn(job(Shared::clone(&app), name, schedule, stopping.clone()));
     }
     jobs.spawn(bot::run(Shared::clone(&app), stopping.clone()));
+    jobs.spawn(sealing(Shared::clone(&app), stopping.clone()));
     if let Some(door) = door {
         jobs.spawn(web::run(Shared::clone(&app), door, stopping.clone()));
     }
@@ -82,6 +83,53 @@ async fn watch_over(jobs: &mut JoinSet<()>) -> anyhow::Result<()> {
         }
         systemd::alive();
     }
+}
+
+/// How sealing is called where steps are.
+const SEALING: &str = "seal";
+
+/// The alarm about what is sealed.
+const RECORD: &str = "record";
+
+/// Seals what is added to the record, for ever, a few seconds after it was added.
+async fn sealing(app: Shared, mut stopping: Stopping) {
+    // Whatever was wrong before us is over with the first pass that works.
+    let mut fails = true;
+    while !*stopping.borrow() {
+        match steps::seal::seal(&app).await {
+            Ok(sealed) if !sealed.waiting.is_empty() => tracing::info!("{sealed}"),
+            Ok(_) if fails => {
+                fails = false;
+                clear(&app, SEALING).await;
+            }
+            Ok(_) => {}
+            Err(error) => {
+                fails = true;
+                tracing::error!(run.name = SEALING, "{error:#}");
+                raise(&app, SEALING, &error).await;
+            }
+        }
+        nap(app.config.seals.every, &mut stopping).await;
+    }
+}
+
+/// The whole chain is walked along; what is not what it was is an alarm until somebody has looked.
+async fn verify(app: &App) -> anyhow::Result<String> {
+    let verified = steps::seal::verify_and_note(app, None, None, "bell").await?;
+    match verified.is_good() {
+        true => app.alarms.clear(RECORD).await,
+        false => {
+            let text = format!(
+                "{} things in the record are not what they were when they were sealed: look with `bell ledger verify`, and keep a copy of the database",
+                verified.broken
+            );
+            app.alarms.raise(RECORD, &text).await;
+        }
+    }
+    Ok(format!(
+        "{} rows under {} seals, {} breaks",
+        verified.rows, verified.seals, verified.broken
+    ))
 }
 
 /// Schedules that cannot be read, each with its line.
@@ -315,6 +363,7 @@ pub async fn step(app: &Shared, name: &str, stopping: &Stopping) -> anyhow::Resu
             .await?
             .to_string(),
         "report" => steps::report::write_scheduled(app).await?,
+        "verify" => verify(app).await?,
         other => anyhow::bail!("there is no step named {other:?}"),
     })
 }

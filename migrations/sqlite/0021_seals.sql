@@ -16,6 +16,7 @@ CREATE TABLE seals (
 ) STRICT;
 
 CREATE INDEX seals_of_table ON seals (table_name, upto_id);
+CREATE INDEX ledger_walks ON ledger (id) WHERE act = 'ledger.verified';
 
 CREATE TABLE erasures (
     id INTEGER PRIMARY KEY,

@@ -13,6 +13,7 @@ mod hand_over;
 mod inbox;
 mod incident;
 mod keys;
+mod ledger;
 mod manual;
 mod people;
 mod reach;
@@ -30,7 +31,7 @@ use serde_json::Value;
 use crate::app::{App, Progress, Shared};
 use crate::audit::Format;
 use crate::channels::InboxError;
-use crate::cli::{Cli, Command, Intake, Ledger, Messages};
+use crate::cli::{Cli, Command, Intake, Messages};
 use crate::clock::Clock;
 use crate::config::{Config, ConfigErrors, EXAMPLE};
 use crate::desk;
@@ -280,7 +281,7 @@ async fn with_app(cli: &Cli, app: &Shared) -> anyhow::Result<Said> {
         }
         Command::Report(options) => report::run(cli, app, options).await,
         Command::Messages(command) => messages(app, command),
-        Command::Ledger(Ledger::List { after, limit }) => ledger(app, *after, *limit).await,
+        Command::Ledger(command) => ledger::run(cli, app, command).await,
         Command::Operator(command) => keys::run(cli, app, command).await,
         Command::Token(command) => keys::tokens(cli, app, command).await,
     }
@@ -433,32 +434,4 @@ fn messages(app: &App, command: &Messages) -> anyhow::Result<Said> {
             ))
         }
     }
-}
-
-async fn ledger(app: &App, after: i64, limit: i64) -> anyhow::Result<Said> {
-    let mut tx = app.store.read().await?;
-    let entries = tx.ledger(after, limit).await?;
-    let text: Vec<String> = entries
-        .iter()
-        .map(|entry| {
-            let about = entry
-                .case_id
-                .map(|id| format!("case:{id}"))
-                .or_else(|| entry.thing.clone())
-                .unwrap_or_default();
-            format!(
-                "{:>7}  {}  {:<12} {:<22} {:<14} {}",
-                entry.id,
-                entry.at,
-                entry.actor,
-                entry.act,
-                about,
-                entry.detail.as_deref().unwrap_or("")
-            )
-        })
-        .collect();
-    Ok(Said::words(
-        text.join("\n"),
-        serde_json::to_value(&entries)?,
-    ))
 }

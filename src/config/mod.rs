@@ -27,6 +27,7 @@ mod organisation;
 mod rates;
 mod records;
 mod relay_texts;
+mod seals;
 mod secret;
 mod section;
 mod services;
@@ -74,6 +75,7 @@ pub use self::oidc::{Oidc, VOUCHED};
 pub use self::organisation::{Campaign, Operator, Organisation, Role, Texts};
 pub use self::rates::{HelpDesk, RelayRates};
 pub use self::records::{LEVEL_VARIABLE, Log, LogFormat, Report, Retention};
+pub use self::seals::Seals;
 pub use self::services::{
     Access, Certificate, Client, ClientProof, Google, Graph, Keycloak, Okta, ServiceAccount,
     Signing, Web,
@@ -136,6 +138,8 @@ pub struct Config {
     pub hand_over: Option<HandOver>,
     /// How the list for the network team is signed.
     pub containment: Containment,
+    /// How the record is sealed.
+    pub seals: Seals,
     /// How an operator is told that something is wrong.
     pub alarm: Alarm,
     /// Where machines ask and people look, if anywhere.
@@ -229,6 +233,7 @@ fn config(reader: &Reader<'_>, table: &DeTable<'_>, file: &Path, whole: bool) ->
     let communications = communications::communications(&root);
     let hand_over = hand_over::hand_over(&root);
     let containment = containment::containment(&root);
+    let seals = seals::seals(&root);
     let alarm = alarm::alarm(&root);
     let web = web::listen(&root);
     let log = records::log(&root);
@@ -258,6 +263,7 @@ fn config(reader: &Reader<'_>, table: &DeTable<'_>, file: &Path, whole: bool) ->
         communications: communications?,
         hand_over: hand_over?,
         containment: containment?,
+        seals: seals?,
         alarm: alarm?,
         web: web?,
         log: log?,

@@ -101,6 +101,8 @@ pub struct Schedule {
     pub audit_steps: CronLine,
     /// Cases → the compliance report.
     pub report: CronLine,
+    /// The sealed record → whether it is what it was.
+    pub verify: CronLine,
     /// Where audit files are dropped, a folder for each source in it.
     #[serde(serialize_with = "hashed::path")]
     pub drop_folder: PathBuf,
@@ -108,7 +110,7 @@ pub struct Schedule {
 
 impl Schedule {
     /// Every step that runs by the clock, by its name, in the order of the flow.
-    pub fn lines(&self) -> [(&'static str, &CronLine); 11] {
+    pub fn lines(&self) -> [(&'static str, &CronLine); 12] {
         [
             ("people", &self.people),
             ("intake", &self.intake),
@@ -121,6 +123,7 @@ impl Schedule {
             ("statements", &self.statements),
             ("audit_steps", &self.audit_steps),
             ("report", &self.report),
+            ("verify", &self.verify),
         ]
     }
 }
@@ -151,6 +154,7 @@ pub(super) fn schedule(root: &Section<'_>, site: Option<Tz>) -> Read<Schedule> {
     let statements = cron("statements", "0 * * * * *");
     let audit_steps = cron("audit_steps", "0 45 * * * *");
     let report = cron("report", "0 0 7 * * Mon");
+    let verify = cron("verify", "0 30 4 * * *");
     let drop_folder = own.or("drop_folder", path, own.folder().join("audits"));
     own.finish()?;
     Ok(Schedule {
@@ -166,6 +170,7 @@ pub(super) fn schedule(root: &Section<'_>, site: Option<Tz>) -> Read<Schedule> {
         statements: statements?,
         audit_steps: audit_steps?,
         report: report?,
+        verify: verify?,
         drop_folder: drop_folder?,
     })
 }

@@ -21,7 +21,10 @@ mod row;
 mod tests;
 
 pub use check::{Altered, Break, Chain, compare};
-pub use row::{RowParts, RowSeen, Unreadable, commitment, digest, parts, personal_digest};
+pub use row::{
+    Erasure, RowParts, RowSeen, Unreadable, again, commitment, digest, fresh, parts,
+    personal_digest,
+};
 
 /// What a first seal names as the one before it.
 pub const BEGINNING: &str = "0000000000000000000000000000000000000000000000000000000000000000";

@@ -399,6 +399,9 @@ fn about(report: &Report) -> Result<Vec<(&'static str, String, bool)>, ReportErr
     if let Some(made_at) = header.generated_at {
         lines.push(("Made at", times::in_full(made_at, header.zone), false));
     }
+    if let Some(ledger) = &report.ledger {
+        lines.push(("Newest seal of the record", ledger.head.clone(), true));
+    }
     lines.extend([
         ("Made by", header.product.clone(), false),
         ("Figures, SHA-256", fingerprint(report)?, true),

@@ -27,7 +27,7 @@ pub use json::{LAYOUT, SCHEMA, render_json};
 pub use picture::picture;
 pub use xlsx::render_xlsx;
 
-pub use signed::{HOW_TO_VERIFY, SigningError, SigningKey};
+pub use signed::{HOW_TO_VERIFY, SigningError, SigningKey, VerifyingError, VerifyingKey};
 
 use crate::domain::report::Report;
 

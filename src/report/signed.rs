@@ -5,8 +5,8 @@ use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
 
-use openssl::pkey::{Id, PKey, Private};
-use openssl::sign::Signer;
+use openssl::pkey::{Id, PKey, Private, Public};
+use openssl::sign::{Signer, Verifier};
 use zeroize::Zeroizing;
 
 /// How whoever gets a list checks it, with the public key in a file of theirs.
@@ -85,8 +85,65 @@ impl SigningKey {
         Ok(String::from_utf8_lossy(&pem).into_owned())
     }
 
+    /// The half that checks what this one signs.
+    pub fn verifying(&self) -> Result<VerifyingKey, SigningError> {
+        let raw = self.0.raw_public_key()?;
+        Ok(VerifyingKey(PKey::public_key_from_raw_bytes(
+            &raw,
+            Id::ED25519,
+        )?))
+    }
+
     /// The signature of a list: 64 bytes.
     pub fn sign(&self, list: &[u8]) -> Result<Vec<u8>, SigningError> {
         Ok(Signer::new_without_digest(&self.0)?.sign_oneshot_to_vec(list)?)
+    }
+}
+
+/// The public half of a key, to check signatures with.
+pub struct VerifyingKey(PKey<Public>);
+
+impl std::fmt::Debug for VerifyingKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("VerifyingKey").finish_non_exhaustive()
+    }
+}
+
+/// Why a signature cannot be checked.
+#[derive(Debug, thiserror::Error)]
+pub enum VerifyingError {
+    /// The file of the key.
+    #[error("the key's file")]
+    File(#[from] io::Error),
+    /// It holds no key of ours.
+    #[error("the file holds no Ed25519 public key in PEM; `bell ledger key` prints the one to use")]
+    NoKey,
+    /// OpenSSL refuses.
+    #[error("checking a signature")]
+    Crypto(#[from] openssl::error::ErrorStack),
+}
+
+impl VerifyingKey {
+    /// Reads the public key, in PEM.
+    pub fn read(path: &Path) -> Result<Self, VerifyingError> {
+        let mut pem = Vec::with_capacity(4096);
+        std::fs::File::open(path)?
+            .take(4096)
+            .read_to_end(&mut pem)?;
+        let key = PKey::public_key_from_pem(&pem).map_err(|_| VerifyingError::NoKey)?;
+        match key.id() == Id::ED25519 {
+            true => Ok(Self(key)),
+            false => Err(VerifyingError::NoKey),
+        }
+    }
+
+    /// Whether a signature is this key's, of exactly these bytes.
+    pub fn proves(&self, bytes: &[u8], signature: &[u8]) -> Result<bool, VerifyingError> {
+        // One of another length is none, and OpenSSL calls it an error.
+        if signature.len() != 64 {
+            return Ok(false);
+        }
+        let mut verifier = Verifier::new_without_digest(&self.0)?;
+        Ok(verifier.verify_oneshot(signature, bytes)?)
     }
 }

@@ -22,6 +22,7 @@ pub mod people;
 pub mod plan;
 pub mod reading;
 pub mod report;
+pub mod seal;
 pub mod statements;
 pub mod text;
 mod ways_in;

@@ -152,6 +152,7 @@ async fn one(
         statements,
         incidents,
         provenance: tx.files_as_of(as_of).await?,
+        ledger: tx.ledger_as_of(as_of).await?,
         ..Surroundings::default()
     };
     let header = Header {

@@ -86,6 +86,7 @@ pub use posts::Post;
 pub use rates::{Gone, Waiting};
 pub use reach::{Said, Unreached};
 pub use runs::{Claimed, Run};
+pub use seals::{NOTED, StoredSeal};
 pub use seals::{Erasure, StoredSeal};
 pub use shelves::{Exempted, Listed};
 pub use statement_posts::StatementPost;

@@ -17,9 +17,13 @@ use sqlx::AssertSqlSafe;
 
 use super::{StoreError, Tx, expect_one, on, strange};
 use crate::domain::Moment;
+use crate::domain::report::LedgerFacts;
 use crate::domain::seal::{
-    Column, Link, SALT_BYTES, Seal, SealedTable, commitment, parts, personal_digest, unpack,
+    Column, Erasure, Link, SALT_BYTES, Seal, SealedTable, commitment, parts, personal_digest, unpack,
 };
+
+/// What the ledger says when somebody has walked along the chain.
+pub const NOTED: &str = "ledger.verified";
 
 /// A seal, and the salts of what its rows hide.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -28,15 +32,6 @@ pub struct StoredSeal {
     pub seal: Seal,
     /// One after the other, in the order of the rows that hide something. Zeros: destroyed.
     pub salts: Vec<u8>,
-}
-
-/// What an erasure left of a text.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Erasure {
-    /// The salted hash that was sealed.
-    pub commitment: [u8; 32],
-    /// The hash of what stands in its place.
-    pub left: [u8; 32],
 }
 
 #[derive(sqlx::FromRow)]
@@ -109,6 +104,34 @@ impl Tx {
         let row: Option<(i64, String)> = on!(self, db => sqlx::query_as("SELECT number, hash FROM seals WHERE made_at <= $1 ORDER BY number DESC LIMIT 1")
             .bind(by).fetch_optional(db).await)?;
         Ok(row.map_or_else(Link::default, |(number, hash)| Link { number, hash }))
+    }
+
+    /// What a report says of the record as of a moment; none if nothing was sealed by then.
+    pub async fn ledger_as_of(&mut self, as_of: Moment) -> Result<Option<LedgerFacts>, StoreError> {
+        let head = self.newest_seal(Some(as_of)).await?;
+        let (entries, upto): (Option<i64>, Option<i64>) = on!(self, db => sqlx::query_as(
+            "SELECT CAST(SUM(row_count) AS BIGINT), MAX(CASE WHEN table_name = 'ledger' THEN upto_id END) FROM seals WHERE number <= $1",
+        ).bind(head.number).fetch_one(db).await)?;
+        let (first, last): (Option<i64>, Option<i64>) = on!(self, db => sqlx::query_as(
+            "SELECT (SELECT at FROM ledger ORDER BY id LIMIT 1), (SELECT at FROM ledger WHERE id <= $1 ORDER BY id DESC LIMIT 1)",
+        ).bind(upto).fetch_one(db).await)?;
+        let walked: Option<(i64, Option<String>)> = on!(self, db => sqlx::query_as("SELECT at, detail FROM ledger WHERE act = 'ledger.verified' AND at <= $1 ORDER BY id DESC LIMIT 1")
+            .bind(as_of.micros()).fetch_optional(db).await)?;
+        let (Some(entries), Some(first), Some(last)) = (entries, first, last) else {
+            return Ok(None);
+        };
+        let breaks = walked.as_ref().and_then(|(_, detail)| {
+            let detail: serde_json::Value = serde_json::from_str(detail.as_deref()?).ok()?;
+            detail.get("breaks")?.as_u64()
+        });
+        Ok(Some(LedgerFacts {
+            head: head.hash,
+            entries: entries.unsigned_abs(),
+            first_at: Moment::from_micros(first),
+            last_at: Moment::from_micros(last),
+            verified_at: walked.map(|(at, _)| Moment::from_micros(at)),
+            gaps: breaks.unwrap_or(0),
+        }))
     }
 
     /// Up to which number a table is sealed; the lowest there is if nothing of it is.

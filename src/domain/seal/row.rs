@@ -1,8 +1,10 @@
 //! A row as bytes that are the same on every database, and its hash.
 
+use std::collections::HashMap;
+
 use sha2::{Digest, Sha256};
 
-use super::{Column, SALT_BYTES, SealedTable};
+use super::{Column, SALT_BYTES, Seal, SealedTable, unpack};
 
 /// A row of which the hash is known.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -123,4 +125,76 @@ pub fn digest(table: SealedTable, open: &[u8], hidden: Option<&[u8; 32]>) -> [u8
         None => {}
     }
     hash.finalize().into()
+}
+
+/// What an erasure left of a text.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Erasure {
+    /// The salted hash that was sealed.
+    pub commitment: [u8; 32],
+    /// The hash of what stands in its place.
+    pub left: [u8; 32],
+}
+
+/// Rows that are sealed for the first time: their hashes, and the salts of those that hide something, one after the other.
+pub fn fresh(
+    table: SealedTable,
+    rows: &[RowParts<'_>],
+    mut salt: impl FnMut() -> [u8; SALT_BYTES],
+) -> (Vec<RowSeen>, Vec<u8>) {
+    let mut salts = Vec::new();
+    let seen = rows
+        .iter()
+        .map(|row| {
+            let hidden = row.personal.map(|text| {
+                let salt = salt();
+                salts.extend(salt);
+                commitment(&salt, text)
+            });
+            RowSeen {
+                id: row.id,
+                digest: digest(table, row.open, hidden.as_ref()),
+                hides: hidden.is_some(),
+            }
+        })
+        .collect();
+    (seen, salts)
+}
+
+/// Rows that a seal covers, in the order of their numbers, with the salts that it was made with. A text that was erased goes
+/// in by the hash that was kept of it, if what was left in its place is still there.
+pub fn again(
+    seal: &Seal,
+    salts: &[u8],
+    rows: &[RowParts<'_>],
+    erased: &HashMap<i64, Erasure>,
+) -> Vec<RowSeen> {
+    let leaves = unpack(seal.after, &seal.leaves).unwrap_or_default();
+    let salts = salts.as_chunks::<SALT_BYTES>().0;
+    let (mut leaves, mut nth) = (leaves.iter().peekable(), 0_usize);
+    rows.iter()
+        .map(|row| {
+            let mut salt = None;
+            while let Some(leaf) = leaves.next_if(|leaf| leaf.id <= row.id) {
+                if leaf.hides {
+                    salt = (leaf.id == row.id).then(|| salts.get(nth)).flatten();
+                    nth += 1;
+                }
+            }
+            let hidden = match erased.get(&row.id) {
+                Some(erasure) if erasure.left == personal_digest(row.personal) => {
+                    Some(erasure.commitment)
+                }
+                // Without its salt a text cannot be what was sealed, whatever it says.
+                _ => row
+                    .personal
+                    .map(|text| commitment(salt.unwrap_or(&[0; SALT_BYTES]), text)),
+            };
+            RowSeen {
+                id: row.id,
+                digest: digest(seal.table, row.open, hidden.as_ref()),
+                hides: hidden.is_some(),
+            }
+        })
+        .collect()
 }

@@ -11,6 +11,7 @@ use crate::domain::course::{Change, Point, course};
 use crate::domain::figures::Figures;
 use crate::domain::incident::IncidentState;
 use crate::domain::post::What;
+use crate::domain::seal::Mark;
 use crate::domain::timeline::{Line, Says};
 use crate::messages::StatusContext;
 use crate::report::picture;
@@ -26,6 +27,7 @@ pub(in crate::steps) struct Facts {
     figures: Figures,
     changes: Vec<Change>,
     now: Moment,
+    seal: Option<Mark>,
 }
 
 impl Facts {
@@ -43,6 +45,7 @@ pub(in crate::steps) async fn facts(app: &App) -> anyhow::Result<Facts> {
         incidents: tx.incidents().await?,
         figures: tx.figures(now).await?,
         changes: tx.course_changes().await?,
+        seal: tx.newest_seal(None).await?.mark(),
         now,
     })
 }
@@ -78,11 +81,12 @@ pub(in crate::steps) struct Status {
     figures: Vec<StatusLine>,
     promise: Option<StatusLine>,
     as_of: String,
+    seal: Option<Mark>,
     zone: Tz,
 }
 
 impl Status {
-    /// Everything but the moment it is said, and the picture, which moves with it.
+    /// Everything but the moment it is said, the newest seal, and the picture, which moves with them.
     pub(in crate::steps) fn fingerprint(&self) -> String {
         let lines: Vec<String> = self
             .lines()
@@ -115,6 +119,11 @@ impl Status {
                 format!("update {version}, {}, in place of that of {at}", self.as_of)
             }
             None => format!("update {version}, {}", self.as_of),
+        };
+        // An old post proves that what happened before it was not rewritten since.
+        let note = match &self.seal {
+            Some(seal) => format!("{note}, seal {seal}"),
+            None => note,
         };
         StatusPost {
             title: incident.title.clone(),
@@ -161,6 +170,7 @@ pub(in crate::steps) fn status(
             .collect(),
         promise: promise.map(|at| labelled("Next update by", in_full(app, at))),
         as_of: in_full(app, facts.now),
+        seal: facts.seal.clone(),
         zone: app.calendar.zone(),
     })
 }
