@@ -28,6 +28,7 @@ mod races;
 mod rates;
 mod reach;
 mod runs;
+mod seals;
 mod self_audit;
 mod statements;
 mod texts;
