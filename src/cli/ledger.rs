@@ -31,6 +31,8 @@ pub enum Ledger {
         #[arg(long, value_name = "FILE")]
         key: Option<PathBuf>,
     },
+    /// Seal what was added. `serve` does this by itself, every few seconds
+    Seal,
     /// Write all that is sealed to a file that can be verified without the database. It holds no text about anybody
     Export {
         /// The file; one object of JSON a line.

@@ -33,6 +33,7 @@ pub(super) async fn run(cli: &Cli, app: &App, command: &Ledger) -> anyhow::Resul
             };
             Ok(Said::both(&verified)?.look_if(!verified.is_good()))
         }
+        Ledger::Seal => Said::both(&seal::seal(app).await?),
         Ledger::Export { file } => {
             let by = operator(cli, app)?;
             seal::seal(app).await?;

@@ -84,6 +84,7 @@ const COMMANDS: &[&[&str]] = &[
     &["messages", "preview"],
     &["ledger", "list"],
     &["ledger", "verify"],
+    &["ledger", "seal"],
     &["ledger", "export"],
     &["ledger", "key"],
     &["operator", "password"],

@@ -26,8 +26,11 @@ async fn told(store: Option<String>, more: &str) -> Bell {
     .await;
     bell.people(&five()).await;
     let dump = "2026-03-01T02:00:00Z";
-    bell.audit("march", &[("abaraa", "weak", dump), ("brightb", "weak", dump)])
-        .await;
+    bell.audit(
+        "march",
+        &[("abaraa", "weak", dump), ("brightb", "weak", dump)],
+    )
+    .await;
     bell.campaign().await;
     bell.deliver().await;
     seal(&bell.app).await.unwrap();
@@ -47,7 +50,9 @@ async fn breaks(bell: &Bell) -> Vec<String> {
 async fn unlock(bell: &Bell, table: &str) {
     match &bell.app.store {
         Store::Sqlite(_) => {
-            let names = format!("SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name = '{table}'");
+            let names = format!(
+                "SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name = '{table}'"
+            );
             for name in bell.column(&names).await {
                 sql(bell, &format!("DROP TRIGGER {name}")).await;
             }
@@ -93,7 +98,8 @@ async fn whatever_is_altered_is_found_and_named_and_nothing_else_is() {
         let template = &bell.column("SELECT MIN(id) FROM templates").await[0];
         // What is done, and how it is undone.
         let longer = |column: &str| format!("{column} = {column} || 'x'");
-        let shorter = |column: &str| format!("{column} = SUBSTR({column}, 1, LENGTH({column}) - 1)");
+        let shorter =
+            |column: &str| format!("{column} = SUBSTR({column}, 1, LENGTH({column}) - 1)");
         for (done, undone, expected) in [
             (
                 format!("UPDATE ledger SET {} WHERE id = {one}", longer("actor")),
@@ -101,8 +107,14 @@ async fn whatever_is_altered_is_found_and_named_and_nothing_else_is() {
                 format!("ledger {one}: changed"),
             ),
             (
-                format!("UPDATE ledger SET {} WHERE id = {with_detail}", longer("detail")),
-                format!("UPDATE ledger SET {} WHERE id = {with_detail}", shorter("detail")),
+                format!(
+                    "UPDATE ledger SET {} WHERE id = {with_detail}",
+                    longer("detail")
+                ),
+                format!(
+                    "UPDATE ledger SET {} WHERE id = {with_detail}",
+                    shorter("detail")
+                ),
                 format!("ledger {with_detail}: changed"),
             ),
             (
@@ -111,8 +123,14 @@ async fn whatever_is_altered_is_found_and_named_and_nothing_else_is() {
                 format!("ledger {two}: changed"),
             ),
             (
-                format!("UPDATE templates SET {} WHERE id = {template}", longer("source")),
-                format!("UPDATE templates SET {} WHERE id = {template}", shorter("source")),
+                format!(
+                    "UPDATE templates SET {} WHERE id = {template}",
+                    longer("source")
+                ),
+                format!(
+                    "UPDATE templates SET {} WHERE id = {template}",
+                    shorter("source")
+                ),
                 format!("templates {template}: changed"),
             ),
             (
@@ -133,19 +151,43 @@ async fn whatever_is_altered_is_found_and_named_and_nothing_else_is() {
         }
 
         // Taken out, put in at another place, and put back.
-        sql(&bell, &format!("CREATE TABLE kept AS SELECT * FROM ledger WHERE id IN ({one}, {two})")).await;
-        sql(&bell, &format!("DELETE FROM ledger WHERE id IN ({one}, {two})")).await;
-        let gone = [format!("ledger {one}: removed"), format!("ledger {two}: removed")];
+        sql(
+            &bell,
+            &format!("CREATE TABLE kept AS SELECT * FROM ledger WHERE id IN ({one}, {two})"),
+        )
+        .await;
+        sql(
+            &bell,
+            &format!("DELETE FROM ledger WHERE id IN ({one}, {two})"),
+        )
+        .await;
+        let gone = [
+            format!("ledger {one}: removed"),
+            format!("ledger {two}: removed"),
+        ];
         assert_eq!(breaks(&bell).await, gone);
         put_back(&bell, &format!("{one} + {two} - id")).await;
-        let swapped = [format!("ledger {one}: changed"), format!("ledger {two}: changed")];
+        let swapped = [
+            format!("ledger {one}: changed"),
+            format!("ledger {two}: changed"),
+        ];
         assert_eq!(breaks(&bell).await, swapped, "they have changed places");
-        sql(&bell, &format!("DELETE FROM ledger WHERE id IN ({one}, {two})")).await;
+        sql(
+            &bell,
+            &format!("DELETE FROM ledger WHERE id IN ({one}, {two})"),
+        )
+        .await;
         put_back(&bell, "id").await;
         assert_eq!(breaks(&bell).await, [""; 0]);
         put_back(&bell, "id - 1000").await;
-        let (before, other) = (one.parse::<i64>().unwrap() - 1000, two.parse::<i64>().unwrap() - 1000);
-        let more = [format!("ledger {before}: inserted"), format!("ledger {other}: inserted")];
+        let (before, other) = (
+            one.parse::<i64>().unwrap() - 1000,
+            two.parse::<i64>().unwrap() - 1000,
+        );
+        let more = [
+            format!("ledger {before}: inserted"),
+            format!("ledger {other}: inserted"),
+        ];
         assert_eq!(breaks(&bell).await, more);
         sql(&bell, "DELETE FROM ledger WHERE id < 0").await;
 
@@ -162,9 +204,14 @@ async fn who_rewrites_everything_is_caught_by_a_seal_on_paper_and_by_the_key() {
         assert_eq!(public.code, 0, "{}", public.err);
         let key = VerifyingKey::read(&bell.write("public.pem", &public.out)).unwrap();
         let honest = verify(&bell.app.store, Some(&key), None).await.unwrap();
-        assert!(honest.is_good() && honest.signed == honest.seals, "{honest}");
+        assert!(
+            honest.is_good() && honest.signed == honest.seals,
+            "{honest}"
+        );
         let paper: Mark = honest.newest.unwrap().to_string().parse().unwrap();
-        let found = verify(&bell.app.store, Some(&key), Some(&paper)).await.unwrap();
+        let found = verify(&bell.app.store, Some(&key), Some(&paper))
+            .await
+            .unwrap();
         assert_eq!(found.printed, Some(true));
 
         // Another key, another past, and a chain that fits it.
@@ -175,11 +222,19 @@ async fn who_rewrites_everything_is_caught_by_a_seal_on_paper_and_by_the_key() {
         sql(&bell, "UPDATE ledger SET actor = 'eve' WHERE actor = 'ann'").await;
         seal(&bell.app).await.unwrap();
         let forged = verify(&bell.app.store, None, Some(&paper)).await.unwrap();
-        assert_eq!((forged.broken, forged.printed), (0, Some(false)), "{forged}");
+        assert_eq!(
+            (forged.broken, forged.printed),
+            (0, Some(false)),
+            "{forged}"
+        );
         assert!(!forged.is_good() && forged.to_string().contains("is not in this chain"));
         let by_key = verify(&bell.app.store, Some(&key), None).await.unwrap();
         assert_eq!(by_key.broken, by_key.seals, "{by_key}");
-        assert!(by_key.to_string().contains("seals 1: signed by somebody else"));
+        assert!(
+            by_key
+                .to_string()
+                .contains("seals 1: signed by somebody else")
+        );
     }
 }
 
@@ -187,14 +242,18 @@ async fn who_rewrites_everything_is_caught_by_a_seal_on_paper_and_by_the_key() {
 async fn a_signature_is_one_that_openssl_itself_accepts() {
     let bell = told(None, "[seals]\nkey_file = \"seals.key\"").await;
     let public = program::bell(&bell.path("bell.toml"), &["ledger", "key"]);
-    let row = bell.rows("SELECT hash, signature FROM seals WHERE number = 1").await;
+    let row = bell
+        .rows("SELECT hash, signature FROM seals WHERE number = 1")
+        .await;
     bell.write("public.pem", &public.out);
     bell.write("hash", &row[0][0]);
-    let signature = data_encoding::HEXLOWER.decode(row[0][1].as_bytes()).unwrap();
+    let signature = data_encoding::HEXLOWER
+        .decode(row[0][1].as_bytes())
+        .unwrap();
     bell.write("signature", signature);
-    let said = run(Command::new("openssl")
-        .current_dir(bell.path(""))
-        .args("pkeyutl -verify -pubin -inkey public.pem -rawin -in hash -sigfile signature".split(' ')));
+    let said = run(Command::new("openssl").current_dir(bell.path("")).args(
+        "pkeyutl -verify -pubin -inkey public.pem -rawin -in hash -sigfile signature".split(' '),
+    ));
     assert!(said.contains("Verified Successfully"), "{said}");
 }
 
@@ -208,7 +267,12 @@ async fn an_export_proves_the_same_without_the_database_and_says_nothing_about_a
         let whole = verify_export(&file, None, exported.newest.as_ref()).unwrap();
         assert_eq!(
             (whole.rows, whole.seals, &whole.newest, whole.printed),
-            (from_database.rows, from_database.seals, &from_database.newest, Some(true))
+            (
+                from_database.rows,
+                from_database.seals,
+                &from_database.newest,
+                Some(true)
+            )
         );
         assert!(whole.is_good(), "{whole}");
         let text = std::fs::read_to_string(&file).unwrap();
@@ -219,8 +283,15 @@ async fn an_export_proves_the_same_without_the_database_and_says_nothing_about_a
         let lines: Vec<&str> = text.lines().collect();
         let at = |id: &str| {
             let row = format!("{{\"row\":\"{id},");
-            let ledger = text.lines().position(|line| line.contains("\"table\":\"ledger\"")).unwrap();
-            ledger + lines[ledger..].iter().position(|line| line.starts_with(&row)).unwrap()
+            let ledger = text
+                .lines()
+                .position(|line| line.contains("\"table\":\"ledger\""))
+                .unwrap();
+            ledger
+                + lines[ledger..]
+                    .iter()
+                    .position(|line| line.starts_with(&row))
+                    .unwrap()
         };
         let (one, two) = (at(&ids[1]), at(&ids[2]));
         let altered = |alter: &dyn Fn(&mut Vec<String>)| {
@@ -228,19 +299,32 @@ async fn an_export_proves_the_same_without_the_database_and_says_nothing_about_a
             alter(&mut lines);
             let file = bell.write("altered.jsonl", lines.join("\n"));
             let told = verify_export(&file, None, None).unwrap();
-            told.breaks.iter().map(ToString::to_string).collect::<Vec<_>>()
+            told.breaks
+                .iter()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>()
         };
-        let (first, second) = (&ids[1], &ids[2]);
-        let changed = altered(&|lines| lines[one] = lines[one].replace(":ann", ":eve").replace(":bell", ":hell"));
+        let first = &ids[1];
+        let changed = altered(&|lines| {
+            lines[one] = lines[one].replace(":ann", ":eve").replace(":bell", ":hell")
+        });
         assert_eq!(changed, [format!("ledger {first}: changed")]);
         let removed = altered(&|lines| drop(lines.remove(one)));
         assert_eq!(removed, [format!("ledger {first}: removed")]);
-        let inserted = altered(&|lines| lines.insert(two, lines[one].replace(&format!("\"{first},"), "\"-7,")));
-        assert!(inserted.contains(&"ledger -7: inserted".to_owned()), "{inserted:?}");
+        let inserted = altered(&|lines| {
+            lines.insert(two, lines[one].replace(&format!("\"{first},"), "\"-7,"))
+        });
+        assert!(
+            inserted.contains(&"ledger -7: inserted".to_owned()),
+            "{inserted:?}"
+        );
         let moved = altered(&|lines| lines.swap(one, two));
         assert_eq!(moved, [format!("ledger {first}: moved to another place")]);
         // A file that was cut off is whole in itself: only the newest seal tells.
-        let last = lines.iter().rposition(|line| line.starts_with("{\"seal\"")).unwrap();
+        let last = lines
+            .iter()
+            .rposition(|line| line.starts_with("{\"seal\""))
+            .unwrap();
         let cut = bell.write("cut.jsonl", lines[..last].join("\n"));
         let short = verify_export(&cut, None, exported.newest.as_ref()).unwrap();
         assert_eq!((short.broken, short.is_good()), (0, false), "{short}");
@@ -255,9 +339,14 @@ async fn a_row_that_is_committed_after_a_later_one_is_sealed_with_it_and_nobody_
         let now = bell.now();
         let sealed_before = verified(&bell).await;
         let mut slow = bell.app.store.begin().await.unwrap();
-        slow.note(now, "ann", "note.slow", None, None).await.unwrap();
+        slow.note(now, "ann", "note.slow", None, None)
+            .await
+            .unwrap();
         let mut quick = bell.app.store.begin().await.unwrap();
-        quick.note(now, "ann", "note.quick", None, None).await.unwrap();
+        quick
+            .note(now, "ann", "note.quick", None, None)
+            .await
+            .unwrap();
         quick.commit().await.unwrap();
 
         let app = std::sync::Arc::clone(&bell.app);
@@ -265,12 +354,21 @@ async fn a_row_that_is_committed_after_a_later_one_is_sealed_with_it_and_nobody_
         // While it waits, others write and are not kept waiting.
         for _ in 0..5 {
             let mut other = bell.app.store.begin().await.unwrap();
-            other.note(now, "ann", "note.other", None, None).await.unwrap();
-            tokio::time::timeout(PATIENCE, other.commit()).await.unwrap().unwrap();
+            other
+                .note(now, "ann", "note.other", None, None)
+                .await
+                .unwrap();
+            tokio::time::timeout(PATIENCE, other.commit())
+                .await
+                .unwrap()
+                .unwrap();
         }
         assert_eq!(verified(&bell).await.seals, sealed_before.seals);
         slow.commit().await.unwrap();
-        let sealed = tokio::time::timeout(PATIENCE, sealing).await.unwrap().unwrap();
+        let sealed = tokio::time::timeout(PATIENCE, sealing)
+            .await
+            .unwrap()
+            .unwrap();
         assert!(sealed.rows >= 2 && sealed.waiting.is_empty(), "{sealed}");
         seal(&bell.app).await.unwrap();
         let after = verified(&bell).await;
@@ -333,7 +431,11 @@ async fn the_service_seals_by_itself() {
     let mut serving = Start::new(&bell, &["serve"]).run();
     let end = std::time::Instant::now() + PATIENCE;
     while bell.count("SELECT COUNT(*) FROM seals").await == 0 {
-        assert!(!serving.is_over() && std::time::Instant::now() < end, "{}", serving.said());
+        assert!(
+            !serving.is_over() && std::time::Instant::now() < end,
+            "{}",
+            serving.said()
+        );
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     serving.kill();
@@ -344,7 +446,9 @@ async fn the_service_seals_by_itself() {
 #[tokio::test]
 async fn the_newest_seal_stands_in_status_posts_and_reports_and_moves_no_post_by_itself() {
     let bell = told(None, "[discord]\nfile = \"discord\"").await;
-    incident::open(&bell.app, "Attack on passwords", None, "ann").await.unwrap();
+    incident::open(&bell.app, "Attack on passwords", None, "ann")
+        .await
+        .unwrap();
     let mark = verified(&bell).await.newest.unwrap().to_string();
     assert_eq!(announce(&bell.app).await.unwrap().posted, 1);
     let said: String = files(&bell.path("discord"))
@@ -357,7 +461,11 @@ async fn the_newest_seal_stands_in_status_posts_and_reports_and_moves_no_post_by
     seal(&bell.app).await.unwrap();
     assert_ne!(verified(&bell).await.newest.unwrap().to_string(), mark);
     let again = announce(&bell.app).await.unwrap();
-    assert_eq!((again.posted, again.edited, again.unchanged), (0, 0, 1), "{again}");
+    assert_eq!(
+        (again.posted, again.edited, again.unchanged),
+        (0, 0, 1),
+        "{again}"
+    );
 
     let now = bell.now();
     bell.advance(chrono::TimeDelta::minutes(1));
@@ -368,19 +476,25 @@ async fn the_newest_seal_stands_in_status_posts_and_reports_and_moves_no_post_by
     let page = division_bell::report::render_html(&first).unwrap();
     assert!(page.contains("Newest seal of the record") && page.contains(&head));
     // As of that moment it stays the same, whatever is sealed later.
-    bell.evidence(&[("abaraa", "2026-03-02T08:30:00Z", false)]).await;
+    bell.evidence(&[("abaraa", "2026-03-02T08:30:00Z", false)])
+        .await;
     seal(&bell.app).await.unwrap();
     let later = report(&bell.app, Some(now)).await.unwrap();
     assert_eq!(later.ledger, first.ledger);
 }
 
 #[tokio::test]
-async fn verify_says_with_its_exit_code_whether_somebody_has_to_look_and_writes_down_that_it_was_done() {
+async fn verify_says_with_its_exit_code_whether_somebody_has_to_look_and_writes_down_that_it_was_done()
+ {
     let bell = told(None, "").await;
     let config = bell.path("bell.toml");
     let good = program::bell(&config, &["ledger", "verify"]);
     assert_eq!(good.code, 0, "{}{}", good.out, good.err);
-    assert!(good.out.contains("everything is what it was"), "{}", good.out);
+    assert!(
+        good.out.contains("everything is what it was"),
+        "{}",
+        good.out
+    );
     let file = bell.path("record.jsonl");
     let exported = program::bell(&config, &["ledger", "export", file.to_str().unwrap()]);
     assert_eq!(exported.code, 0, "{}", exported.err);
@@ -391,17 +505,30 @@ async fn verify_says_with_its_exit_code_whether_somebody_has_to_look_and_writes_
     let json: serde_json::Value = serde_json::from_str(&bad.out).unwrap();
     let expected = serde_json::json!([{ "table": "ledger", "id": 2, "what": "changed" }]);
     assert_eq!(json["breaks"], expected);
-    let from_file = program::bell(&config, &["ledger", "verify", "--export", file.to_str().unwrap()]);
+    let from_file = program::bell(
+        &config,
+        &["ledger", "verify", "--export", file.to_str().unwrap()],
+    );
     assert_eq!(from_file.code, 0, "{}", from_file.out);
-    let acts = bell.column("SELECT actor || ' ' || act FROM ledger WHERE act LIKE 'ledger.%' ORDER BY id").await;
-    assert_eq!(acts, ["ann ledger.verified", "ann ledger.exported", "ann ledger.verified"]);
+    let acts = bell
+        .column("SELECT actor || ' ' || act FROM ledger WHERE act LIKE 'ledger.%' ORDER BY id")
+        .await;
+    assert_eq!(
+        acts,
+        [
+            "ann ledger.verified",
+            "ann ledger.exported",
+            "ann ledger.verified"
+        ]
+    );
     let wrong = program::bell(&config, &["ledger", "verify", "--seal", "nonsense"]);
     assert_eq!(wrong.code, 2);
     assert!(wrong.err.contains("118-9f2c77ab01d4e6f3"), "{}", wrong.err);
 
-    let nightly = division_bell::serve::step(&bell.app, "verify", &division_bell::steps::deliver::never())
-        .await
-        .unwrap();
+    let nightly =
+        division_bell::serve::step(&bell.app, "verify", &division_bell::steps::deliver::never())
+            .await
+            .unwrap();
     assert!(nightly.ends_with("1 breaks"), "{nightly}");
     let alarms = bell.app.store.read().await.unwrap().alarms().await.unwrap();
     assert_eq!(alarms.len(), 1);
