@@ -5,6 +5,7 @@ mod case;
 mod contain;
 mod hand_over;
 mod incident;
+mod keep;
 mod keys;
 mod ledger;
 mod statement;
@@ -22,6 +23,7 @@ pub use case::Case;
 pub use contain::Contain;
 pub use hand_over::{HandOver, HandOverCommand, HandOverVerdict};
 pub use incident::{Decide, Incident, IncidentState, PartnerCommand};
+pub use keep::{Backup, Epoch, Restore};
 pub use keys::{OperatorCommand, Token};
 pub use ledger::Ledger;
 pub use statement::{About, Draft, Nudges, Statement};
@@ -170,6 +172,13 @@ pub enum Command {
     /// The append-only record of who did what, and the seals over it
     #[command(subcommand)]
     Ledger(Ledger),
+    /// Copy the database into a file, while everything goes on
+    Backup(Backup),
+    /// Put a backup in the place of the database. It is mute until `bell epoch advance`
+    Restore(Restore),
+    /// Which database speaks: one that was copied or restored does not, until an operator says so
+    #[command(subcommand)]
+    Epoch(Epoch),
     /// What operators sign in to the page with
     #[command(subcommand)]
     Operator(OperatorCommand),

@@ -109,6 +109,10 @@ async fn sealing(app: Shared, mut stopping: Stopping) {
                 raise(&app, SEALING, &error).await;
             }
         }
+        // The paper beside the config knows how far the record has come.
+        if let Err(error) = app.mute().await {
+            tracing::error!(run.name = SEALING, "{error:#}");
+        }
         nap(app.config.seals.every, &mut stopping).await;
     }
 }

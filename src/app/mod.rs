@@ -1,6 +1,7 @@
 //! App: store, messages, channels, policy and clock, wired from the config; what every step is handed.
 
 mod alarm;
+mod fence;
 mod guests;
 mod letters;
 mod patience;
@@ -36,6 +37,7 @@ use crate::messages::{Constants, Messages, Sourced};
 use crate::store::Store;
 
 pub use alarm::Alarms;
+pub use fence::Fence;
 pub use guests::Guests;
 pub use letters::{Framing, Letters, Written, letter_hash, page_hash};
 pub use patience::Patience;
@@ -79,6 +81,8 @@ pub struct App {
     pub progress: Progress,
     /// Who we are among the instances that share a database.
     pub worker: String,
+    /// Whether this database may speak.
+    pub fence: Fence,
 }
 
 /// The app, and the same for tasks of its own.
@@ -91,7 +95,7 @@ impl App {
         check_ladders(&config)?;
         let messages = Messages::load(None).context("loading the messages")?;
         let constants = constants(&config);
-        let store = open_store(&config).await?;
+        let store = Self::open_store(&config).await?;
         let site_key = store.site_key().await?;
         let letters = Letters::new(&config, messages, constants, site_key)?;
         Ok(Self {
@@ -105,6 +109,7 @@ impl App {
             patience: Patience::default(),
             guests: Guests::default(),
             progress: Progress::silent(),
+            fence: Fence::settle(&config, &store).await?,
             retries: Retries::default(),
             clock,
             config,
@@ -113,6 +118,24 @@ impl App {
             calendar,
             sec,
         })
+    }
+
+    /// Opens the database that the config names.
+    pub async fn open_store(config: &Config) -> anyhow::Result<Store> {
+        match &config.store {
+            StoreUrl::Sqlite(file) => {
+                make_private(file).with_context(|| format!("making {}", file.display()))?;
+                let url = format!("sqlite://{}", file.display());
+                Store::open(&url, None)
+                    .await
+                    .with_context(|| format!("opening {}", file.display()))
+            }
+            StoreUrl::Postgres { url, password } => {
+                Store::open(url, password.as_ref().map(ExposeSecret::expose_secret))
+                    .await
+                    .context("opening the PostgreSQL database that store.url names")
+            }
+        }
     }
 
     /// The names and the rule of a realm.
@@ -174,23 +197,6 @@ impl App {
             .iter()
             .any(|operator| crate::domain::address::fold(&operator.name) == folded)
             || self.guests.knows(name)
-    }
-}
-
-async fn open_store(config: &Config) -> anyhow::Result<Store> {
-    match &config.store {
-        StoreUrl::Sqlite(file) => {
-            make_private(file).with_context(|| format!("making {}", file.display()))?;
-            let url = format!("sqlite://{}", file.display());
-            Store::open(&url, None)
-                .await
-                .with_context(|| format!("opening {}", file.display()))
-        }
-        StoreUrl::Postgres { url, password } => {
-            Store::open(url, password.as_ref().map(ExposeSecret::expose_secret))
-                .await
-                .context("opening the PostgreSQL database that store.url names")
-        }
     }
 }
 

@@ -282,6 +282,12 @@ async fn carry(bot: &Bot) {
     let Some(channel) = bot.settings.desk_channel else {
         return;
     };
+    // What a copy or an older state of the database has to say was said, or is none of its business.
+    match bot.app.mute().await {
+        Ok(None) => {}
+        Ok(Some(why)) => return tracing::warn!("{why}"),
+        Err(error) => return tracing::warn!("looking whether this database may speak: {error:#}"),
+    }
     let due = match nudges::due(&bot.app).await {
         Ok(due) => due,
         Err(error) => return tracing::warn!("looking for what the desk should know: {error:#}"),

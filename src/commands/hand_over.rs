@@ -20,7 +20,8 @@ pub(super) async fn run(cli: &Cli, app: &App, options: &Options) -> anyhow::Resu
         None if app.hand_overs.is_none() => Err(none_configured()),
         None => {
             let handed = hand_over(app).await?;
-            let look = handed.by_hand + handed.in_doubt + handed.unrehearsed > 0;
+            let look =
+                handed.by_hand + handed.in_doubt + handed.unrehearsed > 0 || handed.held.is_some();
             Ok(Said::both(&handed)?.look_if(look))
         }
         Some(HandOverCommand::List { all }) => list(app, !*all).await,

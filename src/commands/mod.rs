@@ -12,6 +12,7 @@ mod delivery;
 mod hand_over;
 mod inbox;
 mod incident;
+mod keep;
 mod keys;
 mod ledger;
 mod manual;
@@ -39,6 +40,7 @@ use crate::desk::access::Refused;
 use crate::desk::genuine::{Askings, Genuine, genuine};
 use crate::desk::roles::Declined;
 use crate::domain::campaign::NotCleared;
+use crate::steps::backup::InTheWay;
 use crate::store::StoreError;
 use crate::{demo, logging, serve, steps};
 
@@ -131,6 +133,7 @@ fn code_of(error: &anyhow::Error) -> u8 {
             || cause.is::<Misused>()
             || cause.is::<Refused>()
             || cause.is::<Declined>()
+            || cause.is::<InTheWay>()
         {
             return WRONG;
         }
@@ -174,6 +177,9 @@ async fn answer(cli: Cli) -> anyhow::Result<Said> {
         _ => {}
     }
     let config = Config::load(&cli.config, &|name| std::env::var(name).ok())?;
+    if let Command::Restore(options) = &cli.command {
+        return keep::restore(&cli, &config, options).await;
+    }
     // One command keeps its standard error for its own words; the service logs.
     if matches!(cli.command, Command::Serve) || std::env::var_os("BELL_LOG").is_some() {
         logging::start(&config.log)?;
@@ -200,6 +206,7 @@ async fn with_app(cli: &Cli, app: &Shared) -> anyhow::Result<Said> {
         Command::Demo(_)
         | Command::Init { .. }
         | Command::Check { .. }
+        | Command::Restore(_)
         | Command::Completions { .. }
         | Command::Man { .. } => Ok(Said::words("", Value::Null)),
         Command::Serve => serve::run(Arc::clone(app))
@@ -282,6 +289,8 @@ async fn with_app(cli: &Cli, app: &Shared) -> anyhow::Result<Said> {
         Command::Report(options) => report::run(cli, app, options).await,
         Command::Messages(command) => messages(app, command),
         Command::Ledger(command) => ledger::run(cli, app, command).await,
+        Command::Backup(options) => keep::back_up(cli, app, options).await,
+        Command::Epoch(command) => keep::epoch(cli, app, command).await,
         Command::Operator(command) => keys::run(cli, app, command).await,
         Command::Token(command) => keys::tokens(cli, app, command).await,
     }

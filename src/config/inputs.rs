@@ -15,7 +15,7 @@ use super::hashed;
 use super::ldap::Ldap;
 use super::secret::{PASSWORD, secret};
 use super::section::{Parsed, Read, Section, Value, instead};
-use super::values::{DAY, delta, domain, line, yes_or_no, zone};
+use super::values::{DAY, delta, domain, line, path, yes_or_no, zone};
 use crate::domain::identity::{Realm, RealmNames};
 
 /// Where the store is.
@@ -39,14 +39,16 @@ enum Place {
     Server(String),
 }
 
-pub(super) fn store(root: &Section<'_>) -> Read<StoreUrl> {
+/// Where the store is, and where the paper about it lies.
+pub(super) fn store(root: &Section<'_>) -> Read<(StoreUrl, PathBuf)> {
     let own = root.section("store");
+    let epoch_file = own.or("epoch_file", path, own.folder().join("bell.epoch"));
     let default = Place::File(own.folder().join("bell.db"));
     let url = own.or("url", place, default);
     let password = secret(&own, &PASSWORD);
     own.finish_after(|own| match (url?, password?) {
-        (Place::Server(url), password) => Ok(StoreUrl::Postgres { url, password }),
-        (Place::File(file), None) => Ok(StoreUrl::Sqlite(file)),
+        (Place::Server(url), password) => Ok((StoreUrl::Postgres { url, password }, epoch_file?)),
+        (Place::File(file), None) => Ok((StoreUrl::Sqlite(file), epoch_file?)),
         (Place::File(_), Some(_)) => Err(own.wrong(
             "url",
             "SQLite takes no password; remove it, or name a PostgreSQL server",

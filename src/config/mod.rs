@@ -102,6 +102,9 @@ pub struct Config {
     pub organisation: Organisation,
     /// Where everything is kept.
     pub store: StoreUrl,
+    /// Where it is written down, outside of it, which database may speak.
+    #[serde(serialize_with = "hashed::path")]
+    pub epoch_file: PathBuf,
     /// The password stores; at least one.
     pub realms: Vec<RealmRules>,
     /// Who works here.
@@ -239,12 +242,14 @@ fn config(reader: &Reader<'_>, table: &DeTable<'_>, file: &Path, whole: bool) ->
     let log = records::log(&root);
     let report = records::report(&root);
     root.finish()?;
+    let (store, epoch_file) = store?;
     // Whoever names one has it.
     ldap?;
     Ok(Config {
         file: file.to_owned(),
         organisation: organisation?,
-        store: store?,
+        store,
+        epoch_file,
         realms: realms?,
         directory: directory?,
         sources: sources?,

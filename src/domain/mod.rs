@@ -15,6 +15,7 @@ pub mod containment;
 pub mod course;
 pub mod delivery;
 pub mod duty;
+pub mod epoch;
 pub mod escalation;
 pub mod evidence;
 pub mod figures;

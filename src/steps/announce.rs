@@ -60,6 +60,10 @@ pub async fn announce(app: &App) -> anyhow::Result<Announced> {
     if app.places.is_empty() {
         return Ok(announced);
     }
+    if let Some(why) = app.mute().await? {
+        announced.waiting.push(why);
+        return Ok(announced);
+    }
     let facts = content::facts(app).await?;
     for place in &app.places {
         let mut round = Round::begin(app, place, &mut announced).await?;
@@ -71,6 +75,7 @@ pub async fn announce(app: &App) -> anyhow::Result<Announced> {
         }
         round.end(app).await?;
     }
+    app.mute().await?;
     Ok(announced)
 }
 

@@ -110,6 +110,12 @@ pub fn never() -> Stopping {
 
 /// Attempts everything that is due, until nothing is, the relay refuses us, or we are told to stop.
 pub async fn deliver(app: &Shared, stopping: &Stopping) -> anyhow::Result<Delivered> {
+    if let Some(held) = app.mute().await? {
+        return Ok(Delivered {
+            held: Some(held),
+            ..Delivered::default()
+        });
+    }
     let recovered = recover(app).await?;
     let mut delivered = Delivered {
         recovered,
@@ -142,6 +148,8 @@ pub async fn deliver(app: &Shared, stopping: &Stopping) -> anyhow::Result<Delive
         None => {}
     }
     result?;
+    // A backup from before these letters does not fit from here on.
+    app.mute().await?;
     Ok(pass.delivered)
 }
 

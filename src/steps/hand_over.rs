@@ -36,6 +36,8 @@ pub struct HandedOver {
     pub in_doubt: u64,
     /// Of these the directory may be written once somebody has looked at them: `bell hand-over --dry-run`.
     pub unrehearsed: u64,
+    /// Why nothing was handed over.
+    pub held: Option<String>,
 }
 
 impl std::fmt::Display for HandedOver {
@@ -55,7 +57,10 @@ impl std::fmt::Display for HandedOver {
                 self.unrehearsed
             )?;
         }
-        Ok(())
+        match &self.held {
+            Some(why) => write!(f, "\n{why}"),
+            None => Ok(()),
+        }
     }
 }
 
@@ -102,6 +107,10 @@ pub async fn hand_over(app: &App) -> anyhow::Result<HandedOver> {
     let Some(way) = &app.hand_overs else {
         return Ok(handed);
     };
+    handed.held = app.mute().await?;
+    if handed.held.is_some() {
+        return Ok(handed);
+    }
     recover(app, &mut handed).await?;
     let due = due(app).await?;
     if due.is_empty() {
@@ -129,6 +138,7 @@ pub async fn hand_over(app: &App) -> anyhow::Result<HandedOver> {
     for batch in able.chunks(BATCH) {
         hand_over_batch(app, way, batch, &mut handed).await?;
     }
+    app.mute().await?;
     Ok(handed)
 }
 

@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail, ensure};
 use chrono::{NaiveDate, NaiveDateTime, NaiveTime, TimeDelta};
 use serde::Serialize;
 
@@ -63,6 +63,9 @@ pub async fn hand_out(
     again: bool,
     by: &str,
 ) -> anyhow::Result<Printed> {
+    if let Some(why) = app.mute().await? {
+        bail!(why);
+    }
     let now = app.clock.now();
     std::fs::create_dir_all(out).with_context(|| format!("making {}", out.display()))?;
     ensure!(

@@ -2,6 +2,7 @@
 
 pub mod announce;
 pub mod audit_steps;
+pub mod backup;
 pub mod calls;
 pub mod campaign;
 pub mod confirm;

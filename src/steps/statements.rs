@@ -40,6 +40,12 @@ impl std::fmt::Display for Posted {
 /// Posts what is out and not posted, and marks what was put right. Without a channel there is nothing to do.
 pub async fn post(app: &App) -> anyhow::Result<Posted> {
     let mut posted = Posted::default();
+    if !app.places.is_empty()
+        && let Some(why) = app.mute().await?
+    {
+        posted.waiting.push(why);
+        return Ok(posted);
+    }
     for place in &app.places {
         let due = {
             let mut tx = app.store.read().await?;
@@ -57,6 +63,7 @@ pub async fn post(app: &App) -> anyhow::Result<Posted> {
         }
         posted.waiting.append(&mut announced.waiting);
         round.end(app).await?;
+        app.mute().await?;
     }
     let waiting = app.store.read().await?.statement_posts_waiting().await?;
     for post in waiting {

@@ -68,6 +68,12 @@ impl std::fmt::Display for Texted {
 /// those that were taken before.
 pub async fn text(app: &App, stopping: &Stopping) -> anyhow::Result<Texted> {
     let mut texted = Texted::default();
+    if app.gateway.is_some()
+        && let Some(held) = app.mute().await?
+    {
+        texted.held = Some(held);
+        return Ok(texted);
+    }
     let due = app
         .store
         .read()
@@ -88,6 +94,9 @@ pub async fn text(app: &App, stopping: &Stopping) -> anyhow::Result<Texted> {
                 break;
             }
         }
+    }
+    if due > 0 {
+        app.mute().await?;
     }
     if gateway.can_look_up() && texted.held.is_none() && !*stopping.borrow() {
         ask(app, gateway, &mut texted).await?;

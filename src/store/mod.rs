@@ -6,6 +6,7 @@
 mod alarms;
 mod announcements;
 mod audits;
+mod backup;
 mod bindings;
 mod bounces;
 mod campaigns;
@@ -18,6 +19,7 @@ mod cursors;
 mod delegates;
 mod doubts;
 mod duties;
+mod epochs;
 mod escalations;
 mod evidence;
 mod figures;

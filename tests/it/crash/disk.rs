@@ -22,6 +22,8 @@ async fn move_to(bell: &mut Bell, disk: &Disk, left: u32) {
         .text
         .replace("sqlite:bell.db", &format!("sqlite:{}", file.display()));
     bell.restart_with(text).await;
+    // Moved on purpose.
+    bell.app.advance_epoch("another disk", "ann").await.unwrap();
     bell.app.store.close().await;
     disk.resize(disk.used() + left);
 }

@@ -48,6 +48,8 @@ async fn copy(of: &Bell, port: u16) -> Bell {
     let text = of.text.replace("port = 1\n", &format!("port = {port}\n"));
     assert_ne!(text, of.text);
     let app = build(&text, dir.path(), Clock::at(of.now())).await;
+    // Copied on purpose.
+    app.advance_epoch("a copy", "ann").await.unwrap();
     Bell { app, dir, text }
 }
 

@@ -9,6 +9,7 @@ mod campaigns;
 mod cases;
 mod chase;
 mod cursors;
+mod epochs;
 mod evidence;
 mod gauges;
 mod history;
