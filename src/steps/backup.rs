@@ -74,7 +74,7 @@ async fn copy(app: &App, part: &Path) -> anyhow::Result<()> {
             let mut dump = Command::new("pg_dump");
             dump.args(["--format=custom", "--no-owner", "--no-privileges", "--file"])
                 .arg(part)
-                .args(["--dbname", url]);
+                .args(["--dbname", url.as_str()]);
             run(dump, password.as_ref()).await?;
         }
     }

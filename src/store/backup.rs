@@ -35,13 +35,15 @@ impl Store {
             Err(error) => return Err(error.into()),
         };
         let looked = async {
-            let whole: Vec<(String,)> = sqlx::query_as("PRAGMA quick_check").fetch_all(&mut db).await?;
+            let whole: Vec<(String,)> = sqlx::query_as("PRAGMA quick_check")
+                .fetch_all(&mut db)
+                .await?;
             let (ours,): (i64,) = sqlx::query_as(
                 "SELECT COUNT(*) FROM sqlite_master WHERE type = 'table' AND name IN ('_sqlx_migrations', 'ledger', 'settled')",
             )
             .fetch_one(&mut db)
             .await?;
-            Ok(ours == 3 && matches!(&whole[..], [(said,)] if said == "ok"))
+            Ok::<bool, sqlx::Error>(ours == 3 && matches!(&whole[..], [(said,)] if said == "ok"))
         };
         match looked.await {
             Err(sqlx::Error::Database(_)) => Ok(false),

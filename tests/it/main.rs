@@ -33,6 +33,7 @@ mod posts;
 mod rates;
 mod reach;
 mod report;
+mod restore;
 mod seals;
 mod secrets;
 mod self_audit;
