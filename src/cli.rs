@@ -8,6 +8,7 @@ mod incident;
 mod keep;
 mod keys;
 mod ledger;
+mod people;
 mod statement;
 
 use std::path::PathBuf;
@@ -26,6 +27,7 @@ pub use incident::{Decide, Incident, IncidentState, PartnerCommand};
 pub use keep::{Backup, Epoch, Restore};
 pub use keys::{OperatorCommand, Token};
 pub use ledger::Ledger;
+pub use people::People;
 pub use statement::{About, Draft, Nudges, Statement};
 
 /// After an attack on passwords: tells each person concerned, and keeps at it until the directory itself proves the reset.
@@ -172,6 +174,8 @@ pub enum Command {
     /// The append-only record of who did what, and the seals over it
     #[command(subcommand)]
     Ledger(Ledger),
+    /// Erase what was kept for as long as [report.retention] says. `serve` does this by itself, each night
+    Purge,
     /// Copy the database into a file, while everything goes on
     Backup(Backup),
     /// Put a backup in the place of the database. It is mute until `bell epoch advance`
@@ -212,47 +216,6 @@ pub struct Demo {
     /// The folder for everything it writes; a new one beside the other temporary files if left out.
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
-}
-
-/// `bell people …`
-#[derive(Debug, Subcommand)]
-pub enum People {
-    /// Read the staff directory, and say who joined, left and moved
-    Sync {
-        /// Read this file in place of the configured one.
-        file: Option<PathBuf>,
-        /// It is right that more than half of the accounts are gone.
-        #[arg(long)]
-        confirm: bool,
-    },
-    /// The people, names masked
-    List {
-        /// Show names and addresses. That you did goes into the ledger.
-        #[arg(long)]
-        names: bool,
-    },
-    /// Somebody's own mailbox is read by others: they are told by other ways
-    Delegate {
-        /// Whose: their number, or an address or login of theirs.
-        who: String,
-        /// Who is told that there is a task, and not why: their number, or an address or login of theirs.
-        #[arg(long, value_name = "WHO", required_unless_present_any = ["nobody", "end"], conflicts_with_all = ["nobody", "end"])]
-        to: Option<String>,
-        /// Others read it, and none of them is told anything.
-        #[arg(long, conflicts_with = "end")]
-        nobody: bool,
-        /// Nobody else reads it any more.
-        #[arg(long)]
-        end: bool,
-    },
-    /// One person: accounts and cases
-    Show {
-        /// Their number, or an address of theirs.
-        who: String,
-        /// Show names and addresses. That you did goes into the ledger.
-        #[arg(long)]
-        names: bool,
-    },
 }
 
 /// `bell intake …`

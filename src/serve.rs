@@ -368,6 +368,7 @@ pub async fn step(app: &Shared, name: &str, stopping: &Stopping) -> anyhow::Resu
             .to_string(),
         "report" => steps::report::write_scheduled(app).await?,
         "verify" => verify(app).await?,
+        "purge" => steps::privacy::purge(app, "bell").await?.to_string(),
         other => anyhow::bail!("there is no step named {other:?}"),
     })
 }

@@ -41,6 +41,7 @@ use crate::desk::genuine::{Askings, Genuine, genuine};
 use crate::desk::roles::Declined;
 use crate::domain::campaign::NotCleared;
 use crate::steps::backup::InTheWay;
+use crate::steps::privacy::NotErased;
 use crate::store::StoreError;
 use crate::{demo, logging, serve, steps};
 
@@ -134,6 +135,7 @@ fn code_of(error: &anyhow::Error) -> u8 {
             || cause.is::<Refused>()
             || cause.is::<Declined>()
             || cause.is::<InTheWay>()
+            || cause.is::<NotErased>()
         {
             return WRONG;
         }
@@ -289,6 +291,7 @@ async fn with_app(cli: &Cli, app: &Shared) -> anyhow::Result<Said> {
         Command::Report(options) => report::run(cli, app, options).await,
         Command::Messages(command) => messages(app, command),
         Command::Ledger(command) => ledger::run(cli, app, command).await,
+        Command::Purge => Said::both(&steps::privacy::purge(app, &operator(cli, app)?).await?),
         Command::Backup(options) => keep::back_up(cli, app, options).await,
         Command::Epoch(command) => keep::epoch(cli, app, command).await,
         Command::Operator(command) => keys::run(cli, app, command).await,

@@ -1,5 +1,10 @@
 //! `bell people …`
 
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+
+use anyhow::Context;
 use serde_json::json;
 
 use super::{Said, misused, operator};
@@ -8,6 +13,7 @@ use crate::cli::{Cli, People};
 use crate::domain::address::fold;
 use crate::domain::{EmailAddress, PersonId};
 use crate::steps;
+use crate::steps::privacy::{self, Erased};
 use crate::store::{PersonFacts, Tx};
 
 pub(super) async fn run(cli: &Cli, app: &App, command: &People) -> anyhow::Result<Said> {
@@ -82,6 +88,53 @@ pub(super) async fn run(cli: &Cli, app: &App, command: &People) -> anyhow::Resul
                 json!({ "person": person, "done": what }),
             ))
         }
+        People::Erase { id, reason } => {
+            let by = operator(cli, app)?;
+            let erased = privacy::erase(app, *id, reason, &by).await?;
+            let text = match erased {
+                Erased::Asked => format!(
+                    "person {id}: asked for; it is done when another operator says the same"
+                ),
+                Erased::Done(sentences) => format!(
+                    "person {id} is a pseudonym; {sentences} sentences of the record were erased. Backups from before still name them"
+                ),
+            };
+            Ok(Said::words(
+                text,
+                json!({ "person": id, "erasure": erased }),
+            ))
+        }
+        People::Export { id, out } => {
+            let by = operator(cli, app)?;
+            let all = privacy::export(app, *id, &by).await?;
+            match out {
+                None => Ok(Said::words(serde_json::to_string_pretty(&all)?, all)),
+                Some(file) => {
+                    write_private(file, &serde_json::to_vec_pretty(&all)?)
+                        .with_context(|| format!("writing {}", file.display()))?;
+                    let text = format!("{}: all that is kept about person {id}", file.display());
+                    Ok(Said::words(text, json!({ "person": id, "file": file })))
+                }
+            }
+        }
+        People::Hold {
+            id,
+            reason,
+            review,
+            end: _,
+        } => {
+            let by = operator(cli, app)?;
+            let until = reason.as_deref().zip(*review);
+            let count = privacy::hold(app, *id, until, &by).await?;
+            let whose = id.map_or_else(|| "everybody".to_owned(), |id| format!("person {id}"));
+            let text = match until {
+                Some((_, at)) => {
+                    format!("{whose}: kept until somebody ends it; to be looked at again by {at}")
+                }
+                None => format!("{whose}: {count} holds ended"),
+            };
+            Ok(Said::words(text, json!({ "person": id, "holds": count })))
+        }
         People::Show { who, names } => {
             let mut tx = app.store.read().await?;
             let person = find(&mut tx, who).await?;
@@ -107,6 +160,17 @@ pub(super) async fn run(cli: &Cli, app: &App, command: &People) -> anyhow::Resul
             Ok(Said::words(text, document))
         }
     }
+}
+
+/// A new file, for its owner's eyes only.
+fn write_private(file: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let mut file = std::fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(file)?;
+    file.write_all(bytes)?;
+    file.sync_all()
 }
 
 /// Somebody by their number, or an address or login of theirs.

@@ -103,6 +103,8 @@ pub struct Schedule {
     pub report: CronLine,
     /// The sealed record → whether it is what it was.
     pub verify: CronLine,
+    /// What was kept for long enough → erased.
+    pub purge: CronLine,
     /// Where audit files are dropped, a folder for each source in it.
     #[serde(serialize_with = "hashed::path")]
     pub drop_folder: PathBuf,
@@ -110,7 +112,7 @@ pub struct Schedule {
 
 impl Schedule {
     /// Every step that runs by the clock, by its name, in the order of the flow.
-    pub fn lines(&self) -> [(&'static str, &CronLine); 12] {
+    pub fn lines(&self) -> [(&'static str, &CronLine); 13] {
         [
             ("people", &self.people),
             ("intake", &self.intake),
@@ -124,6 +126,7 @@ impl Schedule {
             ("audit_steps", &self.audit_steps),
             ("report", &self.report),
             ("verify", &self.verify),
+            ("purge", &self.purge),
         ]
     }
 }
@@ -155,6 +158,7 @@ pub(super) fn schedule(root: &Section<'_>, site: Option<Tz>) -> Read<Schedule> {
     let audit_steps = cron("audit_steps", "0 45 * * * *");
     let report = cron("report", "0 0 7 * * Mon");
     let verify = cron("verify", "0 30 4 * * *");
+    let purge = cron("purge", "0 50 4 * * *");
     let drop_folder = own.or("drop_folder", path, own.folder().join("audits"));
     own.finish()?;
     Ok(Schedule {
@@ -171,6 +175,7 @@ pub(super) fn schedule(root: &Section<'_>, site: Option<Tz>) -> Read<Schedule> {
         audit_steps: audit_steps?,
         report: report?,
         verify: verify?,
+        purge: purge?,
         drop_folder: drop_folder?,
     })
 }

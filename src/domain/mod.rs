@@ -35,6 +35,7 @@ pub mod person;
 pub mod phone;
 pub mod policy;
 pub mod post;
+pub mod privacy;
 pub mod questions;
 pub mod rate;
 pub mod reply;

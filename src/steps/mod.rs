@@ -21,6 +21,7 @@ pub mod notify;
 pub mod pace;
 pub mod people;
 pub mod plan;
+pub mod privacy;
 pub mod reading;
 pub mod report;
 pub mod seal;

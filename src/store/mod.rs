@@ -39,6 +39,7 @@ mod outbox;
 mod partners;
 mod people;
 mod posts;
+mod privacy;
 mod rates;
 mod reach;
 mod runs;
@@ -85,6 +86,7 @@ pub use outbox::{
 pub use partners::{Partner, PartnerDraft};
 pub use people::{AccountFacts, DirectoryChange, Known, PersonFacts, SyncCounts};
 pub use posts::Post;
+pub use privacy::{ErasureRequest, Kept, Part};
 pub use rates::{Gone, Waiting};
 pub use reach::{Said, Unreached};
 pub use runs::{Claimed, Run};

@@ -101,7 +101,9 @@ impl Tx {
                  AND case_id IN (SELECT c.id FROM cases c WHERE c.state = 'closed' AND c.closed_at <= $1 AND {})",
             free("c.person_id")
         );
-        Ok(on!(self, db => sqlx::query(AssertSqlSafe(sql)).bind(closed_before.micros()).execute(db).await.map(|done| done.rows_affected()))?)
+        Ok(
+            on!(self, db => sqlx::query(AssertSqlSafe(sql)).bind(closed_before.micros()).execute(db).await.map(|done| done.rows_affected()))?,
+        )
     }
 
     /// People, from a number on, whose cases were all closed by `closed_before`, and who are not forgotten yet.
@@ -130,7 +132,8 @@ impl Tx {
                  (SELECT COUNT(*) FROM cases WHERE state <> 'closed' AND id IN ({CASES})),
                  (SELECT COUNT(*) FROM deliveries x JOIN threads t ON t.id = x.thread_id WHERE t.person_id = $1 AND x.ended_at IS NULL)"
         );
-        let (people, holds, open, under_way): (i64, i64, i64, i64) = on!(self, db => sqlx::query_as(AssertSqlSafe(sql)).bind(person.0).fetch_one(db).await)?;
+        let (people, holds, open, under_way): (i64, i64, i64, i64) =
+            on!(self, db => sqlx::query_as(AssertSqlSafe(sql)).bind(person.0).fetch_one(db).await)?;
         Ok(if people == 0 {
             Some(Kept::Nobody)
         } else if holds > 0 {
@@ -163,32 +166,37 @@ impl Tx {
              WHERE thread_id IN (SELECT id FROM threads WHERE person_id = $1)"
         );
         self.about(&sql, person).await?;
-        let sql = format!("UPDATE findings SET key_given = '{ERASED}', detail = NULL, dedupe_key = '{PSEUDONYM}' || id WHERE account_id IN ({ACCOUNTS})");
+        let sql = format!(
+            "UPDATE findings SET key_given = '{ERASED}', detail = NULL, dedupe_key = '{PSEUDONYM}' || id WHERE account_id IN ({ACCOUNTS})"
+        );
         self.about(&sql, person).await?;
         self.split_person(person, draw, now).await?;
         Ok(sentences)
     }
 
     async fn forget_sentences(&mut self, person: PersonId, now: Moment) -> Result<u64, StoreError> {
+        // A number is no text on PostgreSQL until it is said.
         let sql = format!(
-            "SELECT id, detail FROM ledger WHERE detail IS NOT NULL AND (case_id IN ({CASES}) OR thing = 'person:' || $1
+            "SELECT id, detail FROM ledger WHERE detail IS NOT NULL AND (case_id IN ({CASES}) OR thing = 'person:' || CAST(CAST($1 AS BIGINT) AS TEXT)
                  OR thing IN (SELECT 'account:' || id FROM accounts WHERE holder_id = $1))"
         );
-        // A number is no text on PostgreSQL until it is said.
-        let sql = sql.replace("'person:' || $1", "'person:' || CAST(CAST($1 AS BIGINT) AS TEXT)");
-        let rows: Vec<(i64, String)> = on!(self, db => sqlx::query_as(AssertSqlSafe(sql)).bind(person.0).fetch_all(db).await)?;
+        let rows: Vec<(i64, String)> =
+            on!(self, db => sqlx::query_as(AssertSqlSafe(sql)).bind(person.0).fetch_all(db).await)?;
         let rows: Vec<(i64, Option<String>)> = rows
             .into_iter()
             .filter_map(|(id, detail)| Some((id, Some(without_sentences(&detail)?))))
             .collect();
         let of_ledger = self.erase_texts(SealedTable::Ledger, &rows, now).await?;
         let sql = format!("SELECT id FROM containments WHERE account_id IN ({ACCOUNTS})");
-        let rows: Vec<(i64,)> = on!(self, db => sqlx::query_as(AssertSqlSafe(sql)).bind(person.0).fetch_all(db).await)?;
+        let rows: Vec<(i64,)> =
+            on!(self, db => sqlx::query_as(AssertSqlSafe(sql)).bind(person.0).fetch_all(db).await)?;
         let rows: Vec<(i64, Option<String>)> = rows
             .into_iter()
             .map(|(id,)| (id, Some(ERASED.to_owned())))
             .collect();
-        let of_containments = self.erase_texts(SealedTable::Containments, &rows, now).await?;
+        let of_containments = self
+            .erase_texts(SealedTable::Containments, &rows, now)
+            .await?;
         Ok(of_ledger + of_containments)
     }
 
@@ -206,8 +214,8 @@ impl Tx {
         let heir: Option<(i64,)> = match left {
             Some(_) => None,
             None => on!(self, db => sqlx::query_as(
-                "INSERT INTO persons (key, display_name, department, language, time_zone, second_address, manager_mail, manager_id, joined_at, mobile, room, building)
-                 SELECT $2, display_name, department, language, time_zone, second_address, manager_mail, manager_id, joined_at, mobile, room, building FROM persons WHERE id = $1 RETURNING id",
+                "INSERT INTO persons (key, display_name, department, language, time_zone, second_address, manager_mail, manager_id, joined_at, mobile, room, building, delegate_mail)
+                 SELECT $2, display_name, department, language, time_zone, second_address, manager_mail, manager_id, joined_at, mobile, room, building, delegate_mail FROM persons WHERE id = $1 RETURNING id",
             ).bind(person.0).bind(key).fetch_optional(db).await)?,
         };
         let heir = heir.map(|(id,)| id);
@@ -215,11 +223,14 @@ impl Tx {
         self.hand_on(person, heir).await?;
         on!(self, db => sqlx::query(
             "UPDATE persons SET display_name = $2, department = '', language = NULL, time_zone = NULL, second_address = NULL, manager_mail = NULL, manager_id = NULL,
-                 mobile = NULL, room = NULL, building = NULL, left_at = COALESCE(left_at, $3) WHERE id = $1",
+                 mobile = NULL, room = NULL, building = NULL, delegate_mail = NULL, left_at = COALESCE(left_at, $3) WHERE id = $1",
         ).bind(person.0).bind(ERASED).bind(now.micros()).execute(db).await.map(|_| ()))?;
         on!(self, db => sqlx::query(
             "UPDATE accounts SET sam = NULL, display_name = $2, department = '', owner_mail = NULL, owner_id = NULL, enabled = $4, digest = '', left_at = COALESCE(left_at, $3) WHERE holder_id = $1",
         ).bind(person.0).bind(ERASED).bind(now.micros()).bind(false).execute(db).await.map(|_| ()))?;
+        // In the index of names without a key: the word is nobody's name.
+        on!(self, db => sqlx::query("INSERT INTO named_persons (person_id, display_name) VALUES ($1, $2) ON CONFLICT (person_id) DO UPDATE SET display_name = excluded.display_name")
+            .bind(person.0).bind(ERASED).execute(db).await.map(|_| ()))?;
         Ok(())
     }
 
@@ -235,6 +246,7 @@ impl Tx {
             let Some(heir) = heir else {
                 on!(self, db => sqlx::query("DELETE FROM account_keys WHERE account_id = $1").bind(old).execute(db).await.map(|_| ()))?;
                 on!(self, db => sqlx::query("DELETE FROM account_mailboxes WHERE account_id = $1").bind(old).execute(db).await.map(|_| ()))?;
+                on!(self, db => sqlx::query("DELETE FROM bindings WHERE account_id = $1").bind(old).execute(db).await.map(|_| ()))?;
                 continue;
             };
             let (new,): (i64,) = on!(self, db => sqlx::query_as(
@@ -243,6 +255,7 @@ impl Tx {
             ).bind(old).bind(object).bind(heir).fetch_one(db).await)?;
             on!(self, db => sqlx::query("UPDATE account_keys SET account_id = $2 WHERE account_id = $1").bind(old).bind(new).execute(db).await.map(|_| ()))?;
             on!(self, db => sqlx::query("UPDATE account_mailboxes SET account_id = $2 WHERE account_id = $1").bind(old).bind(new).execute(db).await.map(|_| ()))?;
+            on!(self, db => sqlx::query("UPDATE bindings SET account_id = $2 WHERE account_id = $1").bind(old).bind(new).execute(db).await.map(|_| ()))?;
         }
         Ok(())
     }
@@ -273,8 +286,8 @@ impl Tx {
         }
         // Mailboxes that nobody opens any more have an address that names somebody.
         for sql in [
-            "DELETE FROM aliases WHERE mailbox_id NOT IN (SELECT mailbox_id FROM account_mailboxes)",
-            "DELETE FROM mailboxes WHERE id NOT IN (SELECT mailbox_id FROM account_mailboxes)",
+            "DELETE FROM aliases WHERE mailbox_id IN (SELECT id FROM mailboxes WHERE owner_id IS NULL AND id NOT IN (SELECT mailbox_id FROM account_mailboxes))",
+            "DELETE FROM mailboxes WHERE owner_id IS NULL AND id NOT IN (SELECT mailbox_id FROM account_mailboxes)",
         ] {
             if heir.is_none() {
                 on!(self, db => sqlx::query(sql).execute(db).await.map(|_| ()))?;
@@ -286,7 +299,9 @@ impl Tx {
     /// Runs a statement about the person in `$1`.
     async fn about(&mut self, sql: &str, person: PersonId) -> Result<u64, StoreError> {
         let sql = sql.to_owned();
-        Ok(on!(self, db => sqlx::query(AssertSqlSafe(sql)).bind(person.0).execute(db).await.map(|done| done.rows_affected()))?)
+        Ok(
+            on!(self, db => sqlx::query(AssertSqlSafe(sql)).bind(person.0).execute(db).await.map(|done| done.rows_affected()))?,
+        )
     }
 
     /// The request to erase somebody that waits for a second operator.
@@ -330,7 +345,8 @@ impl Tx {
             .bind(request).bind(by).bind(now.micros()).execute(db).await.map(|done| done.rows_affected()))?;
         expect_one(changed, "erasure_requests", request)?;
         let thing = format!("person:{person}");
-        self.note(now, by, "person.erased", Some(&thing), None).await
+        self.note(now, by, "person.erased", Some(&thing), None)
+            .await
     }
 
     /// Keeps everything about somebody, or about everybody, whatever its time is.
@@ -412,7 +428,7 @@ fn held(person: Option<PersonId>) -> String {
 const PARTS: &[(&str, &str, &str)] = &[
     (
         "person",
-        "id display_name department language time_zone second_address mobile room building manager_mail joined_at left_at",
+        "id display_name department language time_zone second_address mobile room building manager_mail delegate_mail joined_at left_at",
         "persons x WHERE x.id = $1",
     ),
     (
@@ -424,6 +440,11 @@ const PARTS: &[(&str, &str, &str)] = &[
         "names_of_accounts",
         "account_id kind key",
         "account_keys x WHERE x.account_id IN ($ACCOUNTS) ORDER BY x.account_id, x.kind, x.key",
+    ),
+    (
+        "names_by_an_operator",
+        "account_id key_kind key bound_at",
+        "bindings x WHERE x.account_id IN ($ACCOUNTS) ORDER BY x.id",
     ),
     (
         "mailboxes",
