@@ -30,6 +30,7 @@ mod model;
 mod operations;
 mod outage;
 mod posts;
+mod privacy;
 mod rates;
 mod reach;
 mod report;

@@ -25,6 +25,7 @@ mod outbox;
 mod people;
 mod plans;
 mod posts;
+mod privacy;
 mod races;
 mod rates;
 mod reach;
