@@ -41,6 +41,11 @@
 //! [`desk::office`] minds promises, regulators' clocks and figures that have moved. [`desk::access`] writes what staff read
 //! when a service is cut, for channels that still reach them, and [`desk::genuine`] tells anybody who asks whether a letter
 //! is ours. [`steps::report`] folds the ledger into the figures as of any moment.
+//!
+//! What is only ever added to is sealed by a chain of hashes ([`steps::seal`], by the rule of [`domain::seal`]), so that nobody
+//! rewrites it unseen. What was kept for long enough is erased, and people become pseudonyms ([`steps::privacy`]), without the
+//! chain or a figure being any different. A database that was copied or restored ([`steps::backup`]) is mute until an operator
+//! says otherwise ([`domain::epoch`]).
 //! `bell serve` ([`serve`]) does all of it by the [`schedule`]; beside it the [`bot`] has the [`desk`] do what people ask for
 //! on Discord, and [`web`] shows operators how things stand, machines whether we are well, and anybody whether a letter is
 //! ours.

@@ -28,10 +28,9 @@ impl std::fmt::Display for BackedUp {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(
             f,
-            "{}: {} bytes. It holds names and addresses: keep it as you keep the database. Leave {} out of it",
+            "{}: {} bytes. It holds names and addresses: keep it as you keep the database",
             self.file.display(),
-            self.bytes,
-            "epoch_file"
+            self.bytes
         )
     }
 }
@@ -69,7 +68,9 @@ async fn copy(app: &App, part: &Path) -> anyhow::Result<()> {
     // For its owner's eyes only, before there is anything in it.
     let file = private(part)?;
     match &app.config.store {
-        StoreUrl::Sqlite(_) => drop(app.store.copy_into(part).await?),
+        StoreUrl::Sqlite(_) => {
+            app.store.copy_into(part).await?;
+        }
         StoreUrl::Postgres { url, password } => {
             let mut dump = Command::new("pg_dump");
             dump.args(["--format=custom", "--no-owner", "--no-privileges", "--file"])
@@ -91,7 +92,11 @@ fn private(path: &Path) -> std::io::Result<std::fs::File> {
 
 /// Runs one of PostgreSQL's own programs. What it says names tables and servers, and no password.
 async fn run(mut command: Command, password: Option<&SecretString>) -> anyhow::Result<()> {
-    let name = command.as_std().get_program().to_string_lossy().into_owned();
+    let name = command
+        .as_std()
+        .get_program()
+        .to_string_lossy()
+        .into_owned();
     if let Some(password) = password {
         command.env("PGPASSWORD", password.expose_secret());
     }
@@ -102,7 +107,10 @@ async fn run(mut command: Command, password: Option<&SecretString>) -> anyhow::R
         .with_context(|| format!("running {name}; Debian's postgresql-client has it"))?;
     if !done.status.success() {
         let said = String::from_utf8_lossy(&done.stderr);
-        bail!("{name}: {}", said.lines().next().unwrap_or("it ended without a word"));
+        bail!(
+            "{name}: {}",
+            said.lines().next().unwrap_or("it ended without a word")
+        );
     }
     Ok(())
 }
@@ -202,7 +210,10 @@ fn move_aside(target: &Path, force: bool, now: Moment) -> anyhow::Result<Option<
         ))
         .into());
     }
-    let aside = with_ending(target, &format!(".before-{}", now.utc().format("%Y%m%dT%H%M%S%6fZ")));
+    let aside = with_ending(
+        target,
+        &format!(".before-{}", now.utc().format("%Y%m%dT%H%M%S%6fZ")),
+    );
     ensure!(!aside.exists(), "{} is there already", aside.display());
     for beside in ["-wal", "-shm", ""] {
         let from = with_ending(target, beside);
@@ -235,7 +246,14 @@ async fn restore_tables(
     }
     let mut restore = Command::new("pg_restore");
     restore
-        .args(["--no-owner", "--no-privileges", "--exit-on-error", "--single-transaction", "--dbname", url])
+        .args([
+            "--no-owner",
+            "--no-privileges",
+            "--exit-on-error",
+            "--single-transaction",
+            "--dbname",
+            url,
+        ])
         .arg(file);
     run(restore, password).await
 }

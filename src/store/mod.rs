@@ -90,7 +90,7 @@ pub use privacy::{ErasureRequest, Kept, Part};
 pub use rates::{Gone, Waiting};
 pub use reach::{Said, Unreached};
 pub use runs::{Claimed, Run};
-pub use seals::{NOTED, StoredSeal};
+pub use seals::{LEDGER_VERIFIED, StoredSeal};
 pub use shelves::{Exempted, Listed};
 pub use statement_posts::StatementPost;
 pub use statements::{Approval, Overridden, Statement, StatementDraft, StatementVersion};

@@ -19,11 +19,12 @@ use super::{StoreError, Tx, expect_one, on, strange};
 use crate::domain::Moment;
 use crate::domain::report::LedgerFacts;
 use crate::domain::seal::{
-    Column, Erasure, Link, SALT_BYTES, Seal, SealedTable, commitment, parts, personal_digest, unpack,
+    Column, Erasure, Link, SALT_BYTES, Seal, SealedTable, commitment, parts, personal_digest,
+    unpack,
 };
 
 /// What the ledger says when somebody has walked along the chain.
-pub const NOTED: &str = "ledger.verified";
+pub const LEDGER_VERIFIED: &str = "ledger.verified";
 
 /// A seal, and the salts of what its rows hide.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -329,7 +330,11 @@ fn salt_of(sealed: &mut StoredSeal, id: i64) -> Option<&mut [u8; SALT_BYTES]> {
         .map(|leaf| leaf.id)
         .collect();
     let place = hiding.binary_search(&id).ok()?;
-    let salt = sealed.salts.as_chunks_mut().0.get_mut(place)?;
+    let salt = sealed
+        .salts
+        .as_chunks_mut::<SALT_BYTES>()
+        .0
+        .get_mut(place)?;
     (*salt != [0; SALT_BYTES]).then_some(salt)
 }
 

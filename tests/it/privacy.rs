@@ -26,9 +26,13 @@ async fn all_done(store: Option<String>) -> Bell {
     let ada = bell.case_of("abaraa").await.id;
     bell.advance(TimeDelta::hours(1));
     let until = bell.now().plus(TimeDelta::hours(2));
-    exempt(&bell.app, ada, until, REASON, "ann", "ben").await.unwrap();
+    exempt(&bell.app, ada, until, REASON, "ann", "ben")
+        .await
+        .unwrap();
     bell.advance(TimeDelta::hours(4));
-    let changed: Vec<_> = sams.map(|sam| (sam, "2026-03-02T12:30:00Z", false)).to_vec();
+    let changed: Vec<_> = sams
+        .map(|sam| (sam, "2026-03-02T12:30:00Z", false))
+        .to_vec();
     let confirmed = bell.evidence(&changed).await;
     assert_eq!(confirmed.reset, 5, "{confirmed:?}");
     bell.deliver().await;
@@ -40,14 +44,19 @@ async fn everything(bell: &Bell) -> String {
     let content = bell.content().await;
     content
         .into_iter()
-        .flat_map(|(table, rows)| rows.into_iter().map(move |row| format!("{table}: {}", row.join(" | "))))
+        .flat_map(|(table, rows)| {
+            rows.into_iter()
+                .map(move |row| format!("{table}: {}", row.join(" | ")))
+        })
         .collect::<Vec<_>>()
         .join("\n")
         .to_lowercase()
 }
 
 fn lines_with<'a>(text: &'a str, what: &str) -> Vec<&'a str> {
-    text.lines().filter(|line| line.contains(&what.to_lowercase())).collect()
+    text.lines()
+        .filter(|line| line.contains(&what.to_lowercase()))
+        .collect()
 }
 
 async fn person(bell: &Bell, sam: &str) -> PersonId {
@@ -66,10 +75,19 @@ async fn what_was_kept_for_long_enough_goes_and_reports_and_the_chain_stay_what_
         bell.advance(TimeDelta::days(2));
         let letters = bell.count("SELECT COUNT(*) FROM deliveries").await;
         let first = purge(&bell.app, "bell").await.unwrap();
-        assert_eq!((first.letters.cast_signed(), first.people), (letters, 0), "{first}");
+        assert_eq!(
+            (first.letters.cast_signed(), first.people),
+            (letters, 0),
+            "{first}"
+        );
         let text = everything(&bell).await;
         let named = lines_with(&text, "ada.abara@parl.example");
-        assert!(named.iter().all(|line| !line.starts_with("deliveries") && !line.starts_with("attempts")), "{named:?}");
+        assert!(
+            named
+                .iter()
+                .all(|line| !line.starts_with("deliveries") && !line.starts_with("attempts")),
+            "{named:?}"
+        );
 
         bell.advance(TimeDelta::days(400));
         let second = purge(&bell.app, "bell").await.unwrap();
@@ -81,15 +99,16 @@ async fn what_was_kept_for_long_enough_goes_and_reports_and_the_chain_stay_what_
         assert_eq!(kept, [["0"]]);
         let again = bell.people(&five()).await;
         assert_eq!((again.counts.joined, again.counts.left), (0, 0), "{again}");
-        assert_eq!(purge(&bell.app, "bell").await.unwrap(), division_bell::steps::privacy::Purged::default());
+        assert_eq!(
+            purge(&bell.app, "bell").await.unwrap(),
+            division_bell::steps::privacy::Purged::default()
+        );
 
         seal(&bell.app).await.unwrap();
         let verified = verify(&bell.app.store, None, None).await.unwrap();
         assert!(verified.is_good() && verified.erased >= 1, "{verified}");
         let mut after = report(&bell.app, Some(then)).await.unwrap();
-        // The reason of an exemption is a sentence about somebody.
-        assert_eq!(after.exceptions.len(), before.exceptions.len());
-        after.exceptions = before.exceptions.clone();
+        // Nothing was sealed yet when the first was made.
         after.ledger = before.ledger.clone();
         assert_eq!(after, before);
     }
@@ -104,25 +123,47 @@ async fn who_has_left_is_erased_by_two_operators_and_is_named_nowhere_any_more()
         bell.people(&five()[1..]).await;
         let text = everything(&bell).await;
         for what in ["Ada Abara", "ada.abara", "abaraa", REASON] {
-            assert!(!lines_with(&text, what).is_empty(), "{what} is there before");
+            assert!(
+                !lines_with(&text, what).is_empty(),
+                "{what} is there before"
+            );
         }
-        assert_eq!(erase(&bell.app, ada, "ticket 12", "ann").await.unwrap(), Erased::Asked);
+        assert_eq!(
+            erase(&bell.app, ada, "ticket 12", "ann").await.unwrap(),
+            Erased::Asked
+        );
         let alone = erase(&bell.app, ada, "ticket 12", "Ann").await.unwrap_err();
-        assert_eq!(alone.downcast_ref::<NotErased>(), Some(&NotErased::SamePerson));
-        assert_eq!(erase(&bell.app, ada, "ticket 12", "ben").await.unwrap(), Erased::Done(1));
+        assert_eq!(
+            alone.downcast_ref::<NotErased>(),
+            Some(&NotErased::SamePerson)
+        );
+        assert_eq!(
+            erase(&bell.app, ada, "ticket 12", "ben").await.unwrap(),
+            Erased::Done(1)
+        );
         let text = everything(&bell).await;
         for what in ["Ada Abara", "ada.abara", "abaraa", REASON] {
             assert_eq!(lines_with(&text, what), [""; 0], "{what}");
         }
-        assert!(!lines_with(&text, "Bea Bright").is_empty(), "and nobody else");
+        assert!(
+            !lines_with(&text, "Bea Bright").is_empty(),
+            "and nobody else"
+        );
         let gone = erase(&bell.app, ada, "ticket 12", "ben").await.unwrap_err();
         assert_eq!(gone.downcast_ref::<NotErased>(), Some(&NotErased::Nobody));
         seal(&bell.app).await.unwrap();
         let verified = verify(&bell.app.store, None, None).await.unwrap();
         assert!(verified.is_good() && verified.erased == 1, "{verified}");
-        let acts = bell.rows("SELECT actor, act FROM ledger WHERE act LIKE 'person.%' ORDER BY id").await;
-        assert_eq!(acts, [["ann", "person.erasure_asked"], ["ben", "person.erased"]]);
-        let cases = bell.count("SELECT COUNT(DISTINCT person_id) FROM cases").await;
+        let acts = bell
+            .rows("SELECT actor, act FROM ledger WHERE act LIKE 'person.%' ORDER BY id")
+            .await;
+        assert_eq!(
+            acts,
+            [["ann", "person.erasure_asked"], ["ben", "person.erased"]]
+        );
+        let cases = bell
+            .count("SELECT COUNT(DISTINCT person_id) FROM cases")
+            .await;
         assert_eq!(cases, 5, "the case stays, as a pseudonym's");
     }
 }
@@ -136,9 +177,12 @@ async fn nobody_is_erased_while_something_of_theirs_is_open_or_held() {
     let why = |error: anyhow::Error| *error.downcast_ref::<NotErased>().unwrap();
     let open = erase(&bell.app, ada, "ticket 12", "ann").await.unwrap_err();
     assert_eq!(why(open), NotErased::OpenCase);
-    bell.evidence(&[("abaraa", "2026-03-02T07:59:00Z", false)]).await;
+    bell.evidence(&[("abaraa", "2026-03-02T07:59:00Z", false)])
+        .await;
     let review = bell.now().plus(TimeDelta::days(100));
-    hold(&bell.app, None, Some(("an inquiry", review)), "ann").await.unwrap();
+    hold(&bell.app, None, Some(("an inquiry", review)), "ann")
+        .await
+        .unwrap();
     let held = erase(&bell.app, ada, "ticket 12", "ann").await.unwrap_err();
     assert_eq!(why(held), NotErased::LegalHold);
     bell.advance(TimeDelta::days(600));
@@ -176,16 +220,28 @@ async fn somebody_is_given_everything_about_themselves_and_that_is_written_down(
     assert_eq!(all["person"][0]["display_name"], "Ada Abara");
     assert_eq!(all["cases"][0]["category"], "weak");
     assert_eq!(all["findings"][0]["found_at"], "2026-03-02T08:00:00Z");
-    assert_eq!(all["messages"].as_array().unwrap().len(), 2, "the notice, and thanks");
+    assert_eq!(
+        all["messages"].as_array().unwrap().len(),
+        2,
+        "the notice, and thanks"
+    );
     assert!(said.out.contains(REASON), "decisions with their reasons");
     assert!(!said.out.contains("Bea Bright"));
     let file = bell.path("ada.json");
     let name = file.to_str().unwrap();
-    assert_eq!(program::bell(&config, &["people", "export", &ada, "--out", name]).code, 0);
+    assert_eq!(
+        program::bell(&config, &["people", "export", &ada, "--out", name]).code,
+        0
+    );
     use std::os::unix::fs::PermissionsExt as _;
-    assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(
+        std::fs::metadata(&file).unwrap().permissions().mode() & 0o777,
+        0o600
+    );
     let names = program::bell(&config, &["people", "list", "--names"]);
     assert!(names.out.contains("Ada Abara"));
-    let acts = bell.column("SELECT act FROM ledger WHERE actor = 'ann' ORDER BY id DESC LIMIT 3").await;
+    let acts = bell
+        .column("SELECT act FROM ledger WHERE actor = 'ann' ORDER BY id DESC LIMIT 3")
+        .await;
     assert_eq!(acts, ["names.read", "person.exported", "person.exported"]);
 }

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::{Link, RowSeen, Seal, SealedTable, Upto, rows_hash, unpack};
 
 /// How many seals that are gone are named one by one.
-const NAMED: i64 = 100;
+const NAMED: usize = 100;
 
 /// What happened to a row, or to a seal, since it was sealed.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize)]
@@ -76,7 +76,7 @@ impl Chain {
         let wanted = self.last.number + 1;
         let is_next = seal.number == wanted;
         if !is_next {
-            let gone = (wanted..seal.number).take(NAMED as usize);
+            let gone = (wanted..seal.number).take(NAMED);
             breaks.extend(gone.map(|number| of_seals(number, Altered::Removed)));
         }
         let after = self.upto.insert(seal.table, seal.upto);

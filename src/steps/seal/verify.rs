@@ -10,7 +10,7 @@ use crate::app::App;
 use crate::domain::Moment;
 use crate::domain::seal::{Break, Chain, Mark, RowParts, Seal, SealedTable, again, compare, parts};
 use crate::report::VerifyingKey;
-use crate::store::{NOTED, Store, StoredSeal};
+use crate::store::{LEDGER_VERIFIED, Store, StoredSeal};
 
 /// Seals that are read at once.
 const SEALS: i64 = 100;
@@ -18,8 +18,9 @@ const SEALS: i64 = 100;
 /// Rows that are read at once, unless one seal covers more.
 const ROWS: u64 = 20_000;
 
-/// Ranges that are looked at side by side: the database reads one while another is hashed.
-const AT_ONCE: usize = 3;
+/// Ranges that are looked at side by side: the database reads one while another is hashed. SQLite has four connections for
+/// everybody.
+const AT_ONCE: usize = 2;
 
 /// Breaks that are named; the rest is counted.
 const NAMED: usize = 1_000;
@@ -108,7 +109,9 @@ impl std::fmt::Display for Verified {
         match (self.checked_signatures, self.signed) {
             (true, signed) => write!(f, ", {signed} of them signed")?,
             (false, 0) => {}
-            (false, _) => f.write_str(", their signatures not checked: name the public key with --key")?,
+            (false, _) => {
+                f.write_str(", their signatures not checked: name the public key with --key")?
+            }
         }
         write!(
             f,
@@ -125,7 +128,10 @@ impl std::fmt::Display for Verified {
         match self.broken {
             0 => f.write_str("\neverything is what it was when it was sealed"),
             1 => f.write_str("\n1 thing is not what it was when it was sealed"),
-            many => write!(f, "\n{many} things are not what they were when they were sealed"),
+            many => write!(
+                f,
+                "\n{many} things are not what they were when they were sealed"
+            ),
         }
     }
 }
@@ -144,7 +150,11 @@ pub async fn verify(
     };
     let (mut chain, mut jobs) = (Chain::default(), JoinSet::new());
     loop {
-        let page = store.read().await?.seals(chain.last().number, SEALS).await?;
+        let page = store
+            .read()
+            .await?
+            .seals(chain.last().number, SEALS)
+            .await?;
         if page.is_empty() {
             break;
         }
@@ -261,7 +271,14 @@ pub async fn verify_and_note(
     .to_string();
     let thing = verified.newest.as_ref().map(|mark| format!("seal:{mark}"));
     let mut tx = app.store.begin().await?;
-    tx.note(app.clock.now(), by, NOTED, thing.as_deref(), Some(&detail)).await?;
+    tx.note(
+        app.clock.now(),
+        by,
+        LEDGER_VERIFIED,
+        thing.as_deref(),
+        Some(&detail),
+    )
+    .await?;
     tx.commit().await?;
     Ok(verified)
 }

@@ -4,7 +4,7 @@ use division_bell::domain::case::ClosedAs;
 use division_bell::domain::{CaseId, PersonId};
 use division_bell::store::{ErasureRequest, Kept};
 
-use super::bed::{Bed, Someone, at};
+use super::bed::{Bed, at};
 use super::both;
 
 /// Closes these cases at an hour, past the steps that would.
@@ -23,30 +23,51 @@ fn draw() -> String {
     format!("{:032x}", rand::random::<u128>())
 }
 
-async fn someone(bed: &Bed) -> Vec<Someone> {
-    bed.people(2).await
-}
-
 #[tokio::test]
 async fn letters_lose_their_readers_once_all_their_cases_were_closed_long_enough() {
     both(async |bed| {
         let (_, cases) = bed.told(2).await;
         close(&bed, &cases[..1], 10).await;
         let mut tx = bed.tx().await;
-        assert_eq!(tx.purge_letters(at(9), false, at(20)).await.unwrap(), 0, "too early");
-        assert_eq!(tx.purge_letters(at(10), true, at(20)).await.unwrap(), 0, "none is to a manager");
+        assert_eq!(
+            tx.purge_letters(at(9), false, at(20)).await.unwrap(),
+            0,
+            "too early"
+        );
+        assert_eq!(
+            tx.purge_letters(at(10), true, at(20)).await.unwrap(),
+            0,
+            "none is to a manager"
+        );
         assert_eq!(tx.purge_letters(at(10), false, at(20)).await.unwrap(), 1);
-        assert_eq!(tx.purge_letters(at(10), false, at(20)).await.unwrap(), 0, "once");
+        assert_eq!(
+            tx.purge_letters(at(10), false, at(20)).await.unwrap(),
+            0,
+            "once"
+        );
         assert_eq!(tx.purge_escalations(at(10)).await.unwrap(), 0);
         tx.commit().await.unwrap();
-        let told = "SELECT COUNT(*) FROM deliveries WHERE state = 'accepted' AND letter_hash = 'letter-1'";
-        assert_eq!(bed.count(told).await, 2, "hash, kind, times and outcome stay");
-        assert_eq!(bed.count("SELECT COUNT(*) FROM deliveries WHERE recipient = 'erased@erased.invalid'").await, 1);
-        assert_eq!(bed.count("SELECT COUNT(*) FROM attempts WHERE reply IS NULL").await, 1);
+        let told =
+            "SELECT COUNT(*) FROM deliveries WHERE state = 'accepted' AND letter_hash = 'letter-1'";
+        assert_eq!(
+            bed.count(told).await,
+            2,
+            "hash, kind, times and outcome stay"
+        );
+        assert_eq!(
+            bed.count("SELECT COUNT(*) FROM deliveries WHERE recipient = 'erased@erased.invalid'")
+                .await,
+            1
+        );
+        assert_eq!(
+            bed.count("SELECT COUNT(*) FROM attempts WHERE reply IS NULL")
+                .await,
+            1
+        );
         // A story without a reader can still be told.
         let mut tx = bed.read().await;
         for case in cases {
-            assert_eq!(tx.case_deliveries(case).await.unwrap().len(), 1);
+            assert_eq!(tx.stories(case).await.unwrap().len(), 1);
         }
     })
     .await;
@@ -62,21 +83,40 @@ async fn somebody_who_is_forgotten_leaves_a_pseudonym_behind_and_goes_on_without
             case.person.unwrap()
         };
         assert_eq!(tx.kept(first).await.unwrap(), Some(Kept::OpenCase));
-        assert_eq!(tx.kept(PersonId(999_999)).await.unwrap(), Some(Kept::Nobody));
+        assert_eq!(
+            tx.kept(PersonId(999_999)).await.unwrap(),
+            Some(Kept::Nobody)
+        );
         tx.commit().await.unwrap();
         close(&bed, &cases, 10).await;
         let mut tx = bed.tx().await;
         assert_eq!(tx.kept(first).await.unwrap(), None);
-        assert_eq!(tx.people_to_forget(PersonId(0), at(9), 10).await.unwrap(), []);
-        assert_eq!(tx.people_to_forget(PersonId(0), at(10), 10).await.unwrap().len(), 2);
+        assert_eq!(
+            tx.people_to_forget(PersonId(0), at(9), 10).await.unwrap(),
+            []
+        );
+        assert_eq!(
+            tx.people_to_forget(PersonId(0), at(10), 10)
+                .await
+                .unwrap()
+                .len(),
+            2
+        );
         tx.forget_person(first, draw, at(20)).await.unwrap();
         assert_eq!(tx.kept(first).await.unwrap(), Some(Kept::Nobody));
         let left = tx.people_to_forget(PersonId(0), at(10), 10).await.unwrap();
         assert!(left.len() == 1 && left[0] != first, "{left:?}");
 
         let ghost = tx.persons([first]).await.unwrap().remove(&first).unwrap();
-        assert_eq!((ghost.name.expose(), ghost.address, ghost.left), ("erased", None, true));
-        let heir = tx.person_by_address("user1@parl.example").await.unwrap().unwrap();
+        assert_eq!(
+            (ghost.name.expose(), ghost.address, ghost.left),
+            ("erased", None, true)
+        );
+        let heir = tx
+            .person_by_address("user1@parl.example")
+            .await
+            .unwrap()
+            .unwrap();
         assert_ne!(heir, first);
         let facts = tx.persons([heir]).await.unwrap().remove(&heir).unwrap();
         assert_eq!(facts.name.expose(), "User Number 1");
@@ -98,22 +138,53 @@ async fn a_hold_keeps_what_it_covers_until_somebody_ends_it() {
         close(&bed, &cases, 10).await;
         let person = bed.case(cases[0]).await.person.unwrap();
         let mut tx = bed.tx().await;
-        tx.hold_data(Some(person), "an inquiry", at(100), "ann", at(11)).await.unwrap();
+        tx.hold_data(Some(person), "an inquiry", at(100), "ann", at(11))
+            .await
+            .unwrap();
         assert_eq!(tx.kept(person).await.unwrap(), Some(Kept::LegalHold));
-        assert_eq!(tx.people_to_forget(PersonId(0), at(10), 10).await.unwrap().len(), 1);
-        assert_eq!(tx.purge_letters(at(10), false, at(20)).await.unwrap(), 1, "only the other's");
+        assert_eq!(
+            tx.people_to_forget(PersonId(0), at(10), 10)
+                .await
+                .unwrap()
+                .len(),
+            1
+        );
+        assert_eq!(
+            tx.purge_letters(at(10), false, at(20)).await.unwrap(),
+            1,
+            "only the other's"
+        );
         assert_eq!(tx.data_holds_to_review(at(99)).await.unwrap(), 0);
         assert_eq!(tx.data_holds_to_review(at(100)).await.unwrap(), 1);
-        tx.hold_data(None, "an inquiry", at(200), "ann", at(11)).await.unwrap();
-        assert_eq!(tx.people_to_forget(PersonId(0), at(10), 10).await.unwrap(), []);
+        tx.hold_data(None, "an inquiry", at(200), "ann", at(11))
+            .await
+            .unwrap();
+        assert_eq!(
+            tx.people_to_forget(PersonId(0), at(10), 10).await.unwrap(),
+            []
+        );
         assert_eq!(tx.end_data_hold(None, "ben", at(12)).await.unwrap(), 1);
         assert_eq!(tx.end_data_hold(None, "ben", at(12)).await.unwrap(), 0);
-        assert_eq!(tx.end_data_hold(Some(person), "ben", at(12)).await.unwrap(), 1);
+        assert_eq!(
+            tx.end_data_hold(Some(person), "ben", at(12)).await.unwrap(),
+            1
+        );
         assert_eq!(tx.kept(person).await.unwrap(), None);
         tx.commit().await.unwrap();
         let acts = bed.ledger().await;
-        let held: Vec<&String> = acts.iter().filter(|act| act.starts_with("privacy.")).collect();
-        assert_eq!(held, ["privacy.held", "privacy.held", "privacy.released", "privacy.released"]);
+        let held: Vec<&String> = acts
+            .iter()
+            .filter(|act| act.starts_with("privacy."))
+            .collect();
+        assert_eq!(
+            held,
+            [
+                "privacy.held",
+                "privacy.held",
+                "privacy.released",
+                "privacy.released"
+            ]
+        );
     })
     .await;
 }
@@ -121,10 +192,12 @@ async fn a_hold_keeps_what_it_covers_until_somebody_ends_it() {
 #[tokio::test]
 async fn a_request_to_erase_waits_for_its_second_operator_and_is_done_once() {
     both(async |bed| {
-        let person = someone(&bed).await[0].person;
+        let person = bed.people(2).await[0].person;
         let mut tx = bed.tx().await;
         assert_eq!(tx.erasure_request(person).await.unwrap(), None);
-        tx.ask_erasure(person, "ticket 12", "ann", at(1)).await.unwrap();
+        tx.ask_erasure(person, "ticket 12", "ann", at(1))
+            .await
+            .unwrap();
         let asked = tx.erasure_request(person).await.unwrap().unwrap();
         let expected = ErasureRequest {
             id: asked.id,
@@ -132,9 +205,15 @@ async fn a_request_to_erase_waits_for_its_second_operator_and_is_done_once() {
             reason: "ticket 12".to_owned(),
         };
         assert_eq!(asked, expected);
-        tx.end_erasure(asked.id, person, "ben", at(2)).await.unwrap();
+        tx.end_erasure(asked.id, person, "ben", at(2))
+            .await
+            .unwrap();
         assert_eq!(tx.erasure_request(person).await.unwrap(), None);
-        assert!(tx.end_erasure(asked.id, person, "ben", at(3)).await.is_err());
+        assert!(
+            tx.end_erasure(asked.id, person, "ben", at(3))
+                .await
+                .is_err()
+        );
     })
     .await;
 }
@@ -162,7 +241,10 @@ async fn everything_about_one_person_comes_out_and_nothing_about_another() {
         }
         assert!(rows("decisions") >= 2 && rows("names_of_accounts") >= 4);
         let text = format!("{all:?}");
-        assert!(text.contains("User1@parl.example") && !text.contains("User2"), "{text}");
+        assert!(
+            text.contains("User1@parl.example") && !text.contains("User2"),
+            "{text}"
+        );
     })
     .await;
 }
