@@ -58,6 +58,11 @@ pub(super) async fn run(cli: &Cli, offline: bool) -> anyhow::Result<Said> {
                 "database",
                 Ok("opened, and its schema is this version's".to_owned()),
             );
+            match app.mute().await {
+                Ok(None) => checks.add::<String>("epoch", Ok("this database may speak".to_owned())),
+                Ok(Some(why)) => checks.add::<String>("epoch", Err(why)),
+                Err(error) => checks.add::<String>("epoch", Err(format!("{error:#}"))),
+            }
             if !offline {
                 outside(&app, &mut checks).await;
             }
