@@ -9,6 +9,7 @@ mod keep;
 mod keys;
 mod ledger;
 mod people;
+mod single;
 mod statement;
 
 use std::path::PathBuf;

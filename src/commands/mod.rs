@@ -34,7 +34,7 @@ use crate::audit::Format;
 use crate::channels::InboxError;
 use crate::cli::{Cli, Command, Intake, Messages};
 use crate::clock::Clock;
-use crate::config::{Config, ConfigErrors, EXAMPLE};
+use crate::config::{Config, ConfigErrors, EXAMPLE, Role};
 use crate::desk;
 use crate::desk::access::Refused;
 use crate::desk::genuine::{Askings, Genuine, genuine};
@@ -204,6 +204,9 @@ async fn answer(cli: Cli) -> anyhow::Result<Said> {
 }
 
 async fn with_app(cli: &Cli, app: &Shared) -> anyhow::Result<Said> {
+    if app.config.report.aggregate_only && cli.command.shows_single_people() {
+        one_who_acts(cli, app)?;
+    }
     match &cli.command {
         Command::Demo(_)
         | Command::Init { .. }
@@ -317,6 +320,22 @@ fn operator(cli: &Cli, app: &App) -> anyhow::Result<String> {
         )));
     }
     Ok(name.to_owned())
+}
+
+/// Where only sums may be shown, single people are for those who act for them.
+fn one_who_acts(cli: &Cli, app: &App) -> anyhow::Result<()> {
+    let name = operator(cli, app)?;
+    let acting = Role::ALL.into_iter().filter(|role| role.acts_for_people());
+    match acting.clone().any(|role| app.has_role(&name, role)) {
+        true => Ok(()),
+        false => {
+            let words: Vec<_> = acting.map(Role::word).collect();
+            Err(misused(format!(
+                "only sums are shown here (aggregate_only in [report]): single people and their cases are for {}; `bell report` has the figures",
+                words.join(", ")
+            )))
+        }
+    }
 }
 
 fn init(cli: &Cli, force: bool) -> anyhow::Result<Said> {

@@ -240,7 +240,10 @@ fn config(reader: &Reader<'_>, table: &DeTable<'_>, file: &Path, whole: bool) ->
     let alarm = alarm::alarm(&root);
     let web = web::listen(&root);
     let log = records::log(&root);
-    let report = records::report(&root);
+    let tells_managers = campaign
+        .as_ref()
+        .is_ok_and(|own| own.tell_managers.is_some());
+    let report = records::report(&root, tells_managers);
     root.finish()?;
     let (store, epoch_file) = store?;
     // Whoever names one has it.

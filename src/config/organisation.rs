@@ -178,6 +178,15 @@ pub enum Role {
 }
 
 impl Role {
+    /// All of them.
+    pub const ALL: [Self; 5] = [
+        Self::Security,
+        Self::Approver,
+        Self::Communications,
+        Self::Compliance,
+        Self::IncidentLead,
+    ];
+
     /// The word that config, ledger and documents use.
     pub const fn word(self) -> &'static str {
         match self {
@@ -186,6 +195,14 @@ impl Role {
             Self::Communications => "communications",
             Self::Compliance => "compliance",
             Self::IncidentLead => "incident_lead",
+        }
+    }
+
+    /// Whether it acts for single people, and so has to see them even where only sums may be shown.
+    pub const fn acts_for_people(self) -> bool {
+        match self {
+            Self::Security | Self::Approver | Self::IncidentLead => true,
+            Self::Communications | Self::Compliance => false,
         }
     }
 }

@@ -9,7 +9,7 @@ use tracing::Level;
 use super::errors::quoted;
 use super::hashed;
 use super::section::{Read, Section, instead};
-use super::values::{DAY, choice, delta, path};
+use super::values::{DAY, choice, delta, path, yes_or_no};
 
 /// Where reports go, and how long personal data is kept.
 #[derive(Debug, Clone, Serialize)]
@@ -17,6 +17,8 @@ pub struct Report {
     /// Where scheduled reports are written.
     #[serde(serialize_with = "hashed::path")]
     pub folder: PathBuf,
+    /// Whether nothing about single people is shown but to who acts for them: only sums, and none that are small.
+    pub aggregate_only: bool,
     /// How long personal data is kept.
     pub retention: Retention,
 }
@@ -38,13 +40,24 @@ pub struct Retention {
     pub audit_files: TimeDelta,
 }
 
-pub(super) fn report(root: &Section<'_>) -> Read<Report> {
+/// `tells_managers` is whether managers hear of single people who are overdue.
+pub(super) fn report(root: &Section<'_>, tells_managers: bool) -> Read<Report> {
     let own = root.section("report");
     let folder = own.or("folder", path, own.folder().join("reports"));
+    let aggregate_only = own
+        .or("aggregate_only", yes_or_no, false)
+        .and_then(|is_on| match is_on && tells_managers {
+            true => Err(own.wrong(
+                "aggregate_only",
+                "managers hear of single people as long as tell_managers is on; take it out of [campaign]",
+            )),
+            false => Ok(is_on),
+        });
     let retention = retention(own.section("retention"));
     own.finish()?;
     Ok(Report {
         folder: folder?,
+        aggregate_only: aggregate_only?,
         retention: retention?,
     })
 }

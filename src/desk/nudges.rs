@@ -33,15 +33,9 @@ pub fn is_for(app: &App, nudge: &Nudge, name: &str) -> bool {
     let fold = crate::domain::address::fold;
     match nudge.to.split_once(':') {
         Some(("operator", operator)) => fold(operator) == fold(name),
-        Some(("role", word)) => [
-            Role::Security,
-            Role::Approver,
-            Role::Communications,
-            Role::Compliance,
-            Role::IncidentLead,
-        ]
-        .into_iter()
-        .any(|role| role.word() == word && app.has_role(name, role)),
+        Some(("role", word)) => Role::ALL
+            .into_iter()
+            .any(|role| role.word() == word && app.has_role(name, role)),
         Some(_) | None => false,
     }
 }

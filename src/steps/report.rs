@@ -138,7 +138,11 @@ async fn one(
     as_of: Moment,
     previous: Option<&Report>,
 ) -> anyhow::Result<Report> {
-    let mut builder = ReportBuilder::new(as_of, Readers::Wider);
+    let readers = match app.config.report.aggregate_only {
+        true => Readers::AggregateOnly,
+        false => Readers::Wider,
+    };
+    let mut builder = ReportBuilder::new(as_of, readers);
     let exceptions = count(tx, as_of, &mut builder).await?;
     let (incidents, posts) = tx.incidents_as_of(as_of).await?;
     let mut statements = tx.campaigns_as_of(as_of).await?;

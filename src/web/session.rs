@@ -40,8 +40,12 @@ impl Signed {
         let found = keys::who(&web.app, &browser, web.listen.session_idle).await?;
         let name = found.ok_or(Sorry::SignIn)?;
         let has_one = |roles: &[Role]| roles.iter().any(|role| web.app.has_role(&name, *role));
+        // Where only sums may be shown, who reads reports reads no cases.
+        let acts = Role::ALL
+            .into_iter()
+            .any(|role| role.acts_for_people() && web.app.has_role(&name, role));
         Ok(Self {
-            sees_cases: has_one(&CASES),
+            sees_cases: has_one(&CASES) && (acts || !web.app.config.report.aggregate_only),
             sees_names: has_one(&NAMES),
             name,
             browser,

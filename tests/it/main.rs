@@ -3,6 +3,7 @@
 mod support;
 
 mod access;
+mod aggregate;
 mod alarm;
 mod attacks;
 mod audits;

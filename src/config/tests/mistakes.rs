@@ -63,6 +63,23 @@ fn twelve_mistakes_are_twelve_errors_each_with_its_line() {
     );
 }
 
+#[test]
+fn where_only_sums_are_shown_no_manager_is_told_of_single_people() {
+    let council = example("#aggregate_only = false", "aggregate_only = true");
+    assert!(read(&council).unwrap().report.aggregate_only);
+    let both = council.replace(
+        "#tell_managers = false\n##managers_agreed_by = \"Joan Hill, head of HR\"\n##managers_agreed_on = ",
+        "tell_managers = true\nmanagers_agreed_by = \"Joan Hill, head of HR\"\nmanagers_agreed_on = ",
+    );
+    let told = errors(&both);
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(
+        told[0].contains("report.aggregate_only: managers hear of single people")
+            && told[0].contains("tell_managers"),
+        "{told:?}"
+    );
+}
+
 /// One change of the example, and the one error that it makes, without file and line.
 #[test]
 fn every_mistake_is_told_once_with_what_to_do() {

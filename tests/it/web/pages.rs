@@ -86,6 +86,27 @@ async fn each_role_sees_its_pages_and_no_page_names_anybody() {
 }
 
 #[tokio::test]
+async fn where_only_sums_may_be_shown_who_reads_reports_sees_no_case() {
+    let bell = bell(&format!("{LOCAL}\n[report]\naggregate_only = true\n")).await;
+    tell_two(&bell).await;
+    let case = format!("/cases/{}", bell.case_of("abaraa").await.id);
+    let page = Page::of(bell).await;
+    for (operator, sees_cases) in [("ann", true), ("ben", true), ("Cat", false), ("dan", false)] {
+        let cookie = page.signed_in(operator).await;
+        let expected = match sees_cases {
+            true => StatusCode::OK,
+            false => StatusCode::FORBIDDEN,
+        };
+        for path in CASES.into_iter().chain([&case[..]]) {
+            let answer = page.get(path, &cookie).await;
+            assert_eq!(answer.status, expected, "{operator} {path}");
+        }
+        let first = page.says("/", &cookie).await;
+        assert_eq!(first.contains("fewer than 5"), !sees_cases, "{operator}");
+    }
+}
+
+#[tokio::test]
 async fn names_are_shown_to_whoever_may_see_them_and_asks_and_the_ledger_says_who_did() {
     let bell = bell(LOCAL).await;
     tell_two(&bell).await;
