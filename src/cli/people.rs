@@ -66,7 +66,7 @@ pub enum People {
         /// Their number; everybody if left out.
         id: Option<PersonId>,
         /// Which proceedings or order. No names.
-        #[arg(long, required_unless_present = "end", requires = "review")]
+        #[arg(long, required_unless_present_any = ["end", "list"], requires = "review")]
         reason: Option<String>,
         /// When somebody has to look whether it is still needed.
         #[arg(long, value_name = "TIME", requires = "reason")]
@@ -74,5 +74,8 @@ pub enum People {
         /// It is over.
         #[arg(long, conflicts_with = "reason")]
         end: bool,
+        /// Show those that are in force. Exit code 1 if one is due for review.
+        #[arg(long, conflicts_with_all = ["id", "reason", "end"])]
+        list: bool,
     },
 }

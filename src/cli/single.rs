@@ -14,7 +14,7 @@ impl Command {
                 | People::Export { .. } => true,
                 // Who may erase or hold knows the number already; the list of holds says it.
                 People::Erase { .. } => false,
-                People::Hold { .. } => false,
+                People::Hold { list, .. } => *list,
             },
             Self::Audits(audits) => match audits {
                 Audits::Unmatched { .. } | Audits::Bind { .. } => true,

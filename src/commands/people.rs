@@ -122,7 +122,11 @@ pub(super) async fn run(cli: &Cli, app: &App, command: &People) -> anyhow::Resul
             reason,
             review,
             end: _,
+            list,
         } => {
+            if *list {
+                return holds(app).await;
+            }
             let by = operator(cli, app)?;
             let until = reason.as_deref().zip(*review);
             let count = privacy::hold(app, *id, until, &by).await?;
@@ -160,6 +164,31 @@ pub(super) async fn run(cli: &Cli, app: &App, command: &People) -> anyhow::Resul
             Ok(Said::words(text, document))
         }
     }
+}
+
+/// The legal holds that are in force.
+async fn holds(app: &App) -> anyhow::Result<Said> {
+    let now = app.clock.now();
+    let holds = app.store.read().await?.data_holds().await?;
+    let lines = holds.iter().map(|hold| {
+        let whose = hold
+            .person
+            .map_or_else(|| "everybody".to_owned(), |id| format!("person {id}"));
+        let due = match hold.review_at <= now {
+            true => "  DUE FOR REVIEW",
+            false => "",
+        };
+        format!(
+            "{whose}: {}, by {} since {}, to be looked at again by {}{due}",
+            hold.reason, hold.owner, hold.noted_at, hold.review_at
+        )
+    });
+    let text = match holds.is_empty() {
+        true => "no legal hold is in force".to_owned(),
+        false => lines.collect::<Vec<_>>().join("\n"),
+    };
+    let is_due = holds.iter().any(|hold| hold.review_at <= now);
+    Ok(Said::words(text, serde_json::to_value(&holds)?).look_if(is_due))
 }
 
 /// A new file, for its owner's eyes only.

@@ -38,6 +38,9 @@ pub struct Retention {
     /// Audit files in the drop folder.
     #[serde(serialize_with = "hashed::delta")]
     pub audit_files: TimeDelta,
+    /// What the schedule did and when, counted from then.
+    #[serde(serialize_with = "hashed::delta")]
+    pub runs: TimeDelta,
 }
 
 /// `tells_managers` is whether managers hear of single people who are overdue.
@@ -68,12 +71,14 @@ fn retention(own: Section<'_>) -> Read<Retention> {
     let person_link = keep("person_link", 395);
     let escalation_detail = keep("escalation_detail", 30);
     let audit_files = keep("audit_files", 30);
+    let runs = keep("runs", 400);
     own.finish()?;
     Ok(Retention {
         delivery_detail: delivery_detail?,
         person_link: person_link?,
         escalation_detail: escalation_detail?,
         audit_files: audit_files?,
+        runs: runs?,
     })
 }
 

@@ -11,7 +11,8 @@ use serde_json::{Map, Value, json};
 use super::seal::seal;
 use crate::app::App;
 use crate::domain::{Moment, PersonId};
-use crate::store::{Kept, Part};
+use crate::messages::{Frozen, FrozenText, Personal};
+use crate::store::{Kept, KeptMessage, Part};
 
 /// People that are forgotten in one transaction.
 const BATCH: i64 = 50;
@@ -32,13 +33,15 @@ pub struct Purged {
     pub sentences: u64,
     /// Audit files that were removed.
     pub files: u64,
+    /// What the schedule had done, and when.
+    pub runs: u64,
     /// Legal holds that somebody has to look at again.
     pub holds_to_review: u64,
 }
 
 impl Purged {
     fn is_nothing(&self) -> bool {
-        self.letters + self.escalations + self.people + self.sentences + self.files == 0
+        self.letters + self.escalations + self.people + self.sentences + self.files + self.runs == 0
     }
 }
 
@@ -46,8 +49,8 @@ impl std::fmt::Display for Purged {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(
             f,
-            "erased: the readers of {} letters, the managers of {} escalations, who {} people were and {} sentences about them, {} audit files",
-            self.letters, self.escalations, self.people, self.sentences, self.files
+            "erased: the readers of {} letters, the managers of {} escalations, who {} people were and {} sentences about them, {} audit files, {} runs of the schedule",
+            self.letters, self.escalations, self.people, self.sentences, self.files, self.runs
         )?;
         match self.holds_to_review {
             0 => Ok(()),
@@ -72,12 +75,14 @@ pub async fn purge(app: &App, by: &str) -> anyhow::Result<Purged> {
     let escalations = tx
         .purge_escalations(now.minus(retention.escalation_detail))
         .await?;
+    let runs = tx.purge_runs(now.minus(retention.runs)).await?;
     let holds_to_review = tx.data_holds_to_review(now).await?;
     tx.commit().await?;
     let mut purged = Purged {
         letters: letters + to_managers,
         escalations,
         files: files(app, now)?,
+        runs,
         holds_to_review,
         ..Purged::default()
     };
@@ -231,7 +236,10 @@ pub async fn export(app: &App, person: PersonId, by: &str) -> anyhow::Result<Val
     tx.note(now, by, "person.exported", Some(&thing), None)
         .await?;
     tx.commit().await?;
-    let parts = app.store.read().await?.all_about(person).await?;
+    let (parts, messages) = {
+        let mut tx = app.store.read().await?;
+        (tx.all_about(person).await?, tx.messages_to(person).await?)
+    };
     let mut all = Map::new();
     all.insert("organisation".into(), json!(app.config.organisation.name));
     all.insert("as_of".into(), json!(now));
@@ -239,7 +247,28 @@ pub async fn export(app: &App, person: PersonId, by: &str) -> anyhow::Result<Val
     for part in parts {
         all.insert(part.0.to_owned(), written(part));
     }
+    let words: Vec<Value> = messages.iter().map(words).collect();
+    all.insert("words_of_messages".into(), Value::Array(words));
     Ok(Value::Object(all))
+}
+
+/// The words of a message, as they were written for this reader; null if its template cannot be read any more.
+fn words(kept: &KeptMessage) -> Value {
+    let written = || {
+        let personal: Personal = serde_json::from_str(&kept.facts).ok()?;
+        Some(match kept.is_text {
+            true => {
+                let text = FrozenText::read(&kept.document).ok()?;
+                (None, text.render(&personal).ok()?)
+            }
+            false => {
+                let letter = Frozen::read(&kept.document).ok()?.render(&personal).ok()?;
+                (Some(letter.subject), letter.text)
+            }
+        })
+    };
+    let (subject, text) = written().unzip();
+    json!({ "message": kept.id.to_string(), "subject": subject, "text": text })
 }
 
 /// What the data is for, as whoever it is about is told.

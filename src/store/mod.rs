@@ -3,6 +3,7 @@
 //! A transaction is never held across the network. Rows are read and written in sets, handed over as one JSON text;
 //! how a set is opened and how work is claimed are the two places where the dialects differ on purpose.
 
+mod about;
 mod alarms;
 mod announcements;
 mod audits;
@@ -31,6 +32,7 @@ mod incidents;
 mod interactions;
 mod keys;
 mod ledger;
+mod legal_holds;
 mod names;
 mod nudges;
 mod open;
@@ -55,6 +57,7 @@ mod told;
 use serde::Serialize;
 use sqlx::{Postgres, Sqlite, Transaction};
 
+pub use about::{KeptMessage, Part};
 pub use alarms::{AlarmRow, Telling};
 pub use audits::{Audit, AuditCounts, FindingDraft, NewAudit, StoredFinding};
 pub use bindings::UnmatchedFinding;
@@ -77,6 +80,7 @@ pub use holds::Hold;
 pub use incidents::Incident;
 pub use keys::{ApiToken, Credential, Session};
 pub use ledger::Entry;
+pub use legal_holds::LegalHold;
 pub use nudges::Nudge;
 pub use other_ways::{HandedOut, OtherDelivery, OtherDraft, Outstanding, Tried};
 pub use outbox::{
@@ -86,7 +90,7 @@ pub use outbox::{
 pub use partners::{Partner, PartnerDraft};
 pub use people::{AccountFacts, DirectoryChange, Known, PersonFacts, SyncCounts};
 pub use posts::Post;
-pub use privacy::{ErasureRequest, Kept, Part};
+pub use privacy::{ErasureRequest, Kept};
 pub use rates::{Gone, Waiting};
 pub use reach::{Said, Unreached};
 pub use runs::{Claimed, Run};

@@ -3,7 +3,7 @@
 //! A person who is forgotten leaves their row, their cases and all that hangs on them behind, without a name, as a pseudonym:
 //! figures stay what they were. If the directory still lists them, they go on in a new row that has no past.
 
-use sqlx::{AssertSqlSafe, Row as _};
+use sqlx::AssertSqlSafe;
 
 use super::{StoreError, Tx, expect_one, ids, on, on_set};
 use crate::domain::privacy::{ERASED, NO_ADDRESS, NO_NUMBER, without_sentences};
@@ -37,12 +37,9 @@ pub enum Kept {
     Nobody,
 }
 
-/// Everything about one person, part by part: its columns, and its rows as text.
-pub type Part = (&'static str, Vec<&'static str>, Vec<Vec<Option<String>>>);
-
 /// The accounts of the person in `$1`, and their cases.
-const ACCOUNTS: &str = "SELECT id FROM accounts WHERE holder_id = $1";
-const CASES: &str = "SELECT id FROM cases WHERE person_id = $1 OR account_id IN (SELECT id FROM accounts WHERE holder_id = $1)";
+pub(super) const ACCOUNTS: &str = "SELECT id FROM accounts WHERE holder_id = $1";
+pub(super) const CASES: &str = "SELECT id FROM cases WHERE person_id = $1 OR account_id IN (SELECT id FROM accounts WHERE holder_id = $1)";
 
 /// No hold is on the person whose number `person` says.
 fn free(person: &str) -> String {
@@ -348,152 +345,4 @@ impl Tx {
         self.note(now, by, "person.erased", Some(&thing), None)
             .await
     }
-
-    /// Keeps everything about somebody, or about everybody, whatever its time is.
-    pub async fn hold_data(
-        &mut self,
-        person: Option<PersonId>,
-        reason: &str,
-        review_at: Moment,
-        by: &str,
-        now: Moment,
-    ) -> Result<(), StoreError> {
-        on!(self, db => sqlx::query("INSERT INTO legal_holds (person_id, reason, owner, noted_at, review_at) VALUES ($1, $2, $3, $4, $5)")
-            .bind(person.map(|id| id.0)).bind(reason).bind(by).bind(now.micros()).bind(review_at.micros()).execute(db).await.map(|_| ()))?;
-        let thing = held(person);
-        self.note(now, by, "privacy.held", Some(&thing), None).await
-    }
-
-    /// Ends what keeps somebody's, or everybody's, data. How many holds that were.
-    pub async fn end_data_hold(
-        &mut self,
-        person: Option<PersonId>,
-        by: &str,
-        now: Moment,
-    ) -> Result<u64, StoreError> {
-        let ended = on!(self, db => sqlx::query("UPDATE legal_holds SET ended_at = $2, ended_by = $3 WHERE ended_at IS NULL AND COALESCE(person_id, 0) = $1")
-            .bind(person.map_or(0, |id| id.0)).bind(now.micros()).bind(by).execute(db).await.map(|done| done.rows_affected()))?;
-        if ended > 0 {
-            let thing = held(person);
-            self.note(now, by, "privacy.released", Some(&thing), None)
-                .await?;
-        }
-        Ok(ended)
-    }
-
-    /// How many holds somebody has to look at again by `now`.
-    pub async fn data_holds_to_review(&mut self, now: Moment) -> Result<u64, StoreError> {
-        let (count,): (i64,) = on!(self, db => sqlx::query_as("SELECT COUNT(*) FROM legal_holds WHERE ended_at IS NULL AND review_at <= $1")
-            .bind(now.micros()).fetch_one(db).await)?;
-        Ok(count.unsigned_abs())
-    }
-
-    /// Everything that is kept about one person, part by part.
-    pub async fn all_about(&mut self, person: PersonId) -> Result<Vec<Part>, StoreError> {
-        let mut all = Vec::new();
-        for (name, columns, from) in PARTS {
-            let columns: Vec<&'static str> = columns.split_whitespace().collect();
-            let cells: Vec<String> = columns
-                .iter()
-                .map(|column| match *column {
-                    "enabled" | "possible_duplicate" => {
-                        format!("CASE WHEN x.{column} THEN 'yes' ELSE 'no' END")
-                    }
-                    column => format!("CAST(x.{column} AS TEXT)"),
-                })
-                .collect();
-            let sql = format!("SELECT {} FROM {from}", cells.join(", "))
-                .replace("$ACCOUNTS", ACCOUNTS)
-                .replace("$CASES", CASES);
-            let width = columns.len();
-            let rows: Vec<Vec<Option<String>>> = on!(self, db => {
-                let mut rows = Vec::new();
-                for row in sqlx::query(AssertSqlSafe(sql)).bind(person.0).fetch_all(db).await? {
-                    let cells: Result<Vec<Option<String>>, sqlx::Error> = (0..width).map(|at| row.try_get(at)).collect();
-                    rows.push(cells?);
-                }
-                rows
-            });
-            all.push((*name, columns, rows));
-        }
-        Ok(all)
-    }
 }
-
-fn held(person: Option<PersonId>) -> String {
-    person.map_or_else(|| "people:all".to_owned(), |id| format!("person:{id}"))
-}
-
-/// The parts of what is kept about a person: name, columns of `x`, and from where.
-const PARTS: &[(&str, &str, &str)] = &[
-    (
-        "person",
-        "id display_name department language time_zone second_address mobile room building manager_mail delegate_mail joined_at left_at",
-        "persons x WHERE x.id = $1",
-    ),
-    (
-        "accounts",
-        "id realm object_id sam display_name department kind enabled joined_at left_at",
-        "accounts x WHERE x.holder_id = $1 ORDER BY x.id",
-    ),
-    (
-        "names_of_accounts",
-        "account_id kind key",
-        "account_keys x WHERE x.account_id IN ($ACCOUNTS) ORDER BY x.account_id, x.kind, x.key",
-    ),
-    (
-        "names_by_an_operator",
-        "account_id key_kind key bound_at",
-        "bindings x WHERE x.account_id IN ($ACCOUNTS) ORDER BY x.id",
-    ),
-    (
-        "mailboxes",
-        "address",
-        "mailboxes x WHERE x.id IN (SELECT mailbox_id FROM account_mailboxes WHERE account_id IN ($ACCOUNTS)) ORDER BY x.id",
-    ),
-    (
-        "findings",
-        "id audit_id account_id key_kind key_given weakness detail severity bad_as_of found_at case_id",
-        "findings x WHERE x.account_id IN ($ACCOUNTS) ORDER BY x.id",
-    ),
-    (
-        "cases",
-        "id account_id category severity department state standing found_at opened_at notice_at deadline_at not_reached contained_at exempt_until closed_at closed_as closed_reason safe_at",
-        "cases x WHERE x.id IN ($CASES) ORDER BY x.id",
-    ),
-    (
-        "decisions",
-        "at act case_id thing effective_at detail",
-        "ledger x WHERE x.case_id IN ($CASES) OR x.thing = 'person:' || CAST(CAST($1 AS BIGINT) AS TEXT) ORDER BY x.id",
-    ),
-    (
-        "messages",
-        "id kind channel recipient facts queued_at state first_attempt_at ended_at possible_duplicate",
-        "deliveries x WHERE x.thread_id IN (SELECT id FROM threads WHERE person_id = $1) AND x.kind NOT LIKE 'escalation.%' ORDER BY x.id",
-    ),
-    (
-        "attempts",
-        "delivery_id started_at ended_at outcome code reply",
-        "attempts x WHERE x.delivery_id IN (SELECT d.id FROM deliveries d JOIN threads t ON t.id = d.thread_id WHERE t.person_id = $1) ORDER BY x.id",
-    ),
-    (
-        "returned",
-        "delivery_id received_at action status reply",
-        "bounces x WHERE x.delivery_id IN (SELECT d.id FROM deliveries d JOIN threads t ON t.id = d.thread_id WHERE t.person_id = $1) ORDER BY x.id",
-    ),
-    (
-        "said_to_us",
-        "case_id said by_way said_at grade",
-        "replies x WHERE x.case_id IN ($CASES) ORDER BY x.id",
-    ),
-    (
-        "containments",
-        "account_id act effective_at done_by how",
-        "containments x WHERE x.account_id IN ($ACCOUNTS) ORDER BY x.id",
-    ),
-    (
-        "evidence",
-        "account_id facts grade observed_at",
-        "evidence x WHERE x.account_id IN ($ACCOUNTS) ORDER BY x.id",
-    ),
-];

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{Store, StoreError, on};
+use super::{Store, StoreError, Tx, on};
 use crate::domain::Moment;
 
 /// Who has a firing.
@@ -78,5 +78,15 @@ impl Store {
             result,
             failed,
         }))
+    }
+}
+
+impl Tx {
+    /// Removes firings that ended and were due before a moment. The latest of each name stays: the next one is reckoned from
+    /// it. How many.
+    pub async fn purge_runs(&mut self, due_before: Moment) -> Result<u64, StoreError> {
+        Ok(on!(self, db => sqlx::query(
+            "DELETE FROM runs WHERE due_at < $1 AND ended_at IS NOT NULL AND due_at < (SELECT MAX(r.due_at) FROM runs r WHERE r.name = runs.name)",
+        ).bind(due_before.micros()).execute(db).await.map(|done| done.rows_affected()))?)
     }
 }

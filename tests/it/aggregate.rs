@@ -68,11 +68,12 @@ async fn small_numbers_are_withheld() {
 async fn single_people_are_shown_to_who_acts_for_them_only() {
     let bell = overdue(COUNCIL).await;
     let config = bell.path("bell.toml");
-    let about_people: [&[&str]; 17] = [
+    let about_people: [&[&str]; 18] = [
         &["people", "list"],
         &["people", "list", "--names"],
         &["people", "show", "1"],
         &["people", "export", "1"],
+        &["people", "hold", "--list"],
         &["case", "list"],
         &["case", "show", "1"],
         &["case", "unreached"],

@@ -225,6 +225,24 @@ async fn somebody_is_given_everything_about_themselves_and_that_is_written_down(
         2,
         "the notice, and thanks"
     );
+    let words = all["words_of_messages"].as_array().unwrap();
+    let sent: Vec<String> = bell
+        .letters()
+        .into_iter()
+        .filter(|letter| letter.to == "ada.abara@parl.example")
+        .map(|letter| letter.subject)
+        .collect();
+    let given: Vec<&str> = words
+        .iter()
+        .map(|one| one["subject"].as_str().unwrap())
+        .collect();
+    assert_eq!(given, sent, "the words as they were sent");
+    let first = words[0]["text"].as_str().unwrap();
+    assert!(
+        first.starts_with("Dear Ada Abara,") && first.contains("new password"),
+        "{first}"
+    );
+    assert_eq!(words[0]["message"], all["messages"][0]["id"]);
     assert!(said.out.contains(REASON), "decisions with their reasons");
     assert!(!said.out.contains("Bea Bright"));
     let file = bell.path("ada.json");
@@ -244,4 +262,56 @@ async fn somebody_is_given_everything_about_themselves_and_that_is_written_down(
         .column("SELECT act FROM ledger WHERE actor = 'ann' ORDER BY id DESC LIMIT 3")
         .await;
     assert_eq!(acts, ["names.read", "person.exported", "person.exported"]);
+
+    // When their time is over the words go, and that there were messages stays.
+    bell.advance(TimeDelta::days(91));
+    purge(&bell.app, "bell").await.unwrap();
+    let later = program::bell(&config, &["people", "export", &ada]);
+    let all: serde_json::Value = serde_json::from_str(&later.out).unwrap();
+    assert_eq!(all["words_of_messages"].as_array().unwrap().len(), 0);
+    assert_eq!(all["messages"].as_array().unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn legal_holds_are_listed_with_who_answers_for_them_and_those_due_for_review_want_a_look() {
+    let bell = Bell::new().await;
+    bell.people(&five()).await;
+    let config = bell.path("bell.toml");
+    let none = program::bell(&config, &["people", "hold", "--list"]);
+    assert_eq!(
+        (none.code, none.out.trim()),
+        (0, "no legal hold is in force")
+    );
+    let hold = |id: &str, reason: &str, review: &str| {
+        let said = program::bell(
+            &config,
+            &["people", "hold", id, "--reason", reason, "--review", review],
+        );
+        assert_eq!(said.code, 0, "{}", said.err);
+    };
+    hold("2", "case 2 O 17/26", "2999-01-01T00:00:00Z");
+    let listed = program::bell(&config, &["people", "hold", "--list"]);
+    assert_eq!(listed.code, 0, "{}", listed.out);
+    assert!(
+        listed
+            .out
+            .contains("person 2: case 2 O 17/26, by ann since"),
+        "{}",
+        listed.out
+    );
+    hold("3", "an order", "2026-01-01T00:00:00Z");
+    let due = program::bell(&config, &["--json", "people", "hold", "--list"]);
+    assert_eq!(due.code, 1, "one is due for review");
+    let all: serde_json::Value = serde_json::from_str(&due.out).unwrap();
+    let whose: Vec<i64> = all
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|hold| hold["person"].as_i64().unwrap())
+        .collect();
+    assert_eq!(whose, [3, 2], "who has to be looked at first");
+    assert_eq!(
+        program::bell(&config, &["people", "hold", "--list", "--end"]).code,
+        2
+    );
 }

@@ -154,6 +154,18 @@ async fn a_hold_keeps_what_it_covers_until_somebody_ends_it() {
             1,
             "only the other's"
         );
+        let held = tx.data_holds().await.unwrap();
+        assert_eq!(held.len(), 1);
+        assert_eq!(
+            (
+                held[0].person,
+                &held[0].reason[..],
+                &held[0].owner[..],
+                held[0].noted_at,
+                held[0].review_at
+            ),
+            (Some(person), "an inquiry", "ann", at(11), at(100))
+        );
         assert_eq!(tx.data_holds_to_review(at(99)).await.unwrap(), 0);
         assert_eq!(tx.data_holds_to_review(at(100)).await.unwrap(), 1);
         tx.hold_data(None, "an inquiry", at(200), "ann", at(11))
@@ -165,6 +177,11 @@ async fn a_hold_keeps_what_it_covers_until_somebody_ends_it() {
         );
         assert_eq!(tx.end_data_hold(None, "ben", at(12)).await.unwrap(), 1);
         assert_eq!(tx.end_data_hold(None, "ben", at(12)).await.unwrap(), 0);
+        assert_eq!(
+            tx.data_holds().await.unwrap(),
+            held,
+            "what was ended is gone"
+        );
         assert_eq!(
             tx.end_data_hold(Some(person), "ben", at(12)).await.unwrap(),
             1
@@ -239,6 +256,19 @@ async fn everything_about_one_person_comes_out_and_nothing_about_another() {
         ] {
             assert_eq!(rows(name), expected, "{name}");
         }
+        // What a message says is kept for a while; what it was made of is told as long.
+        let messages = bed.read().await.messages_to(person).await.unwrap();
+        assert_eq!(messages, [], "its facts are gone");
+        bed.sql("UPDATE deliveries SET facts = '{\"x\":1}'")
+            .await
+            .unwrap();
+        let messages = bed.read().await.messages_to(person).await.unwrap();
+        assert_eq!(messages.len(), 1);
+        assert_eq!(
+            (messages[0].is_text, &messages[0].facts[..]),
+            (false, "{\"x\":1}")
+        );
+        assert!(!messages[0].document.is_empty());
         assert!(rows("decisions") >= 2 && rows("names_of_accounts") >= 4);
         let text = format!("{all:?}");
         assert!(

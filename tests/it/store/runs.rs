@@ -120,6 +120,46 @@ async fn the_latest_firing_is_told_with_how_it_ended() {
     .await;
 }
 
+#[tokio::test]
+async fn firings_of_long_ago_go_and_the_latest_of_each_name_and_what_never_ended_stay() {
+    both(async |bed| {
+        let store = &bed.store;
+        for (name, due, ends) in [
+            ("notify", 0, true),
+            ("notify", 1, false),
+            ("notify", 2, true),
+            ("notify", 3, true),
+            ("report", 0, true),
+        ] {
+            store
+                .claim_run(name, at(due), "one", at(due))
+                .await
+                .unwrap();
+            if ends {
+                store
+                    .end_run(name, at(due), "done", false, at(due))
+                    .await
+                    .unwrap();
+            }
+        }
+        let mut tx = bed.tx().await;
+        assert_eq!(tx.purge_runs(at(0)).await.unwrap(), 0, "none is older");
+        assert_eq!(tx.purge_runs(at(9)).await.unwrap(), 2);
+        assert_eq!(tx.purge_runs(at(9)).await.unwrap(), 0);
+        tx.commit().await.unwrap();
+        assert_eq!(
+            bed.count("SELECT COUNT(*) FROM runs WHERE name = 'notify' AND ended_at IS NULL")
+                .await,
+            1
+        );
+        for (name, due) in [("notify", 3), ("report", 0)] {
+            let latest = store.latest_run(name).await.unwrap().unwrap();
+            assert_eq!(latest.due_at, at(due), "{name}");
+        }
+    })
+    .await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn the_site_key_is_made_once_and_stays() {
     both(async |bed| {
