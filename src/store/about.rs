@@ -2,9 +2,22 @@
 
 use sqlx::{AssertSqlSafe, Row as _};
 
-use super::privacy::{ACCOUNTS, CASES};
 use super::{StoreError, Tx, on};
 use crate::domain::PersonId;
+
+/// The accounts of the person in `$1`.
+macro_rules! accounts {
+    () => {
+        "SELECT id FROM accounts WHERE holder_id = $1"
+    };
+}
+
+/// Their cases.
+macro_rules! cases {
+    () => {
+        "SELECT id FROM cases WHERE person_id = $1 OR account_id IN (SELECT id FROM accounts WHERE holder_id = $1)"
+    };
+}
 
 /// Everything about one person, part by part: its columns, and its rows as text.
 pub type Part = (&'static str, Vec<&'static str>, Vec<Vec<Option<String>>>);
@@ -34,20 +47,23 @@ impl Tx {
     /// Everything that is kept about one person, part by part.
     pub async fn all_about(&mut self, person: PersonId) -> Result<Vec<Part>, StoreError> {
         let mut all = Vec::new();
-        for (name, columns, from) in PARTS {
-            let columns: Vec<&'static str> = columns.split_whitespace().collect();
+        for (name, sql) in PARTS {
+            let listed = sql
+                .split_once(" FROM ")
+                .and_then(|(head, _)| head.split_once(' '))
+                .map_or("", |(_, listed)| listed);
+            let columns: Vec<&'static str> = listed.split(", ").collect();
             let cells: Vec<String> = columns
                 .iter()
                 .map(|column| match *column {
                     "enabled" | "possible_duplicate" => {
-                        format!("CASE WHEN x.{column} THEN 'yes' ELSE 'no' END")
+                        format!("CASE WHEN {column} THEN 'yes' ELSE 'no' END")
                     }
-                    column => format!("CAST(x.{column} AS TEXT)"),
+                    column => format!("CAST({column} AS TEXT)"),
                 })
                 .collect();
-            let sql = format!("SELECT {} FROM {from}", cells.join(", "))
-                .replace("$ACCOUNTS", ACCOUNTS)
-                .replace("$CASES", CASES);
+            // All databases write all of it down as text.
+            let sql = sql.replacen(listed, &cells.join(", "), 1);
             let width = columns.len();
             let rows: Vec<Vec<Option<String>>> = on!(self, db => {
                 let mut rows = Vec::new();
@@ -78,76 +94,99 @@ impl Tx {
     }
 }
 
-/// The parts of what is kept about a person: name, columns of `x`, and from where.
-const PARTS: &[(&str, &str, &str)] = &[
+/// The parts of what is kept about a person: how each is called, and where it stands. What comes out is text, so rows are ordered by
+/// what is in the table, `x`.
+const PARTS: &[(&str, &str)] = &[
     (
         "person",
-        "id display_name department language time_zone second_address mobile room building manager_mail delegate_mail joined_at left_at",
-        "persons x WHERE x.id = $1",
+        "SELECT id, display_name, department, language, time_zone, second_address, mobile, room, building, manager_mail, delegate_mail, joined_at, left_at FROM persons x WHERE x.id = $1",
     ),
     (
         "accounts",
-        "id realm object_id sam display_name department kind enabled joined_at left_at",
-        "accounts x WHERE x.holder_id = $1 ORDER BY x.id",
+        "SELECT id, realm, object_id, sam, display_name, department, kind, enabled, joined_at, left_at FROM accounts x WHERE x.holder_id = $1 ORDER BY x.id",
     ),
     (
         "names_of_accounts",
-        "account_id kind key",
-        "account_keys x WHERE x.account_id IN ($ACCOUNTS) ORDER BY x.account_id, x.kind, x.key",
+        concat!(
+            "SELECT account_id, kind, key FROM account_keys x WHERE x.account_id IN (",
+            accounts!(),
+            ") ORDER BY x.account_id, x.kind, x.key"
+        ),
     ),
     (
         "names_by_an_operator",
-        "account_id key_kind key bound_at",
-        "bindings x WHERE x.account_id IN ($ACCOUNTS) ORDER BY x.id",
+        concat!(
+            "SELECT account_id, key_kind, key, bound_at FROM bindings x WHERE x.account_id IN (",
+            accounts!(),
+            ") ORDER BY x.id"
+        ),
     ),
     (
         "mailboxes",
-        "address",
-        "mailboxes x WHERE x.id IN (SELECT mailbox_id FROM account_mailboxes WHERE account_id IN ($ACCOUNTS)) ORDER BY x.id",
+        concat!(
+            "SELECT address FROM mailboxes x WHERE x.id IN (SELECT mailbox_id FROM account_mailboxes WHERE account_id IN (",
+            accounts!(),
+            ")) ORDER BY x.id"
+        ),
     ),
     (
         "findings",
-        "id audit_id account_id key_kind key_given weakness detail severity bad_as_of found_at case_id",
-        "findings x WHERE x.account_id IN ($ACCOUNTS) ORDER BY x.id",
+        concat!(
+            "SELECT id, audit_id, account_id, key_kind, key_given, weakness, detail, severity, bad_as_of, found_at, case_id FROM findings x WHERE x.account_id IN (",
+            accounts!(),
+            ") ORDER BY x.id"
+        ),
     ),
     (
         "cases",
-        "id account_id category severity department state standing found_at opened_at notice_at deadline_at not_reached contained_at exempt_until closed_at closed_as closed_reason safe_at",
-        "cases x WHERE x.id IN ($CASES) ORDER BY x.id",
+        concat!(
+            "SELECT id, account_id, category, severity, department, state, standing, found_at, opened_at, notice_at, deadline_at, not_reached, contained_at, exempt_until, closed_at, closed_as, closed_reason, safe_at FROM cases x WHERE x.id IN (",
+            cases!(),
+            ") ORDER BY x.id"
+        ),
     ),
     (
         "decisions",
-        "at act case_id thing effective_at detail",
-        "ledger x WHERE x.case_id IN ($CASES) OR x.thing = 'person:' || CAST(CAST($1 AS BIGINT) AS TEXT) ORDER BY x.id",
+        concat!(
+            "SELECT at, act, case_id, thing, effective_at, detail FROM ledger x WHERE x.case_id IN (",
+            cases!(),
+            ") OR x.thing = 'person:' || CAST(CAST($1 AS BIGINT) AS TEXT) ORDER BY x.id"
+        ),
     ),
     (
         "messages",
-        "id kind channel recipient facts queued_at state first_attempt_at ended_at possible_duplicate",
-        "deliveries x WHERE x.thread_id IN (SELECT id FROM threads WHERE person_id = $1) AND x.kind NOT LIKE 'escalation.%' ORDER BY x.id",
+        "SELECT id, kind, channel, recipient, facts, queued_at, state, first_attempt_at, ended_at, possible_duplicate FROM deliveries x WHERE x.thread_id IN (SELECT id FROM threads WHERE person_id = $1) AND x.kind NOT LIKE 'escalation.%' ORDER BY x.id",
     ),
     (
         "attempts",
-        "delivery_id started_at ended_at outcome code reply",
-        "attempts x WHERE x.delivery_id IN (SELECT d.id FROM deliveries d JOIN threads t ON t.id = d.thread_id WHERE t.person_id = $1) ORDER BY x.id",
+        "SELECT delivery_id, started_at, ended_at, outcome, code, reply FROM attempts x WHERE x.delivery_id IN (SELECT d.id FROM deliveries d JOIN threads t ON t.id = d.thread_id WHERE t.person_id = $1) ORDER BY x.id",
     ),
     (
         "returned",
-        "delivery_id received_at action status reply",
-        "bounces x WHERE x.delivery_id IN (SELECT d.id FROM deliveries d JOIN threads t ON t.id = d.thread_id WHERE t.person_id = $1) ORDER BY x.id",
+        "SELECT delivery_id, received_at, action, status, reply FROM bounces x WHERE x.delivery_id IN (SELECT d.id FROM deliveries d JOIN threads t ON t.id = d.thread_id WHERE t.person_id = $1) ORDER BY x.id",
     ),
     (
         "said_to_us",
-        "case_id said by_way said_at grade",
-        "replies x WHERE x.case_id IN ($CASES) ORDER BY x.id",
+        concat!(
+            "SELECT case_id, said, by_way, said_at, grade FROM replies x WHERE x.case_id IN (",
+            cases!(),
+            ") ORDER BY x.id"
+        ),
     ),
     (
         "containments",
-        "account_id act effective_at done_by how",
-        "containments x WHERE x.account_id IN ($ACCOUNTS) ORDER BY x.id",
+        concat!(
+            "SELECT account_id, act, effective_at, done_by, how FROM containments x WHERE x.account_id IN (",
+            accounts!(),
+            ") ORDER BY x.id"
+        ),
     ),
     (
         "evidence",
-        "account_id facts grade observed_at",
-        "evidence x WHERE x.account_id IN ($ACCOUNTS) ORDER BY x.id",
+        concat!(
+            "SELECT account_id, facts, grade, observed_at FROM evidence x WHERE x.account_id IN (",
+            accounts!(),
+            ") ORDER BY x.id"
+        ),
     ),
 ];

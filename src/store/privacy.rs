@@ -3,15 +3,24 @@
 //! A person who is forgotten leaves their row, their cases and all that hangs on them behind, without a name, as a pseudonym:
 //! figures stay what they were. If the directory still lists them, they go on in a new row that has no past.
 
-use sqlx::AssertSqlSafe;
-
 use super::{StoreError, Tx, expect_one, ids, on, on_set};
 use crate::domain::privacy::{ERASED, NO_ADDRESS, NO_NUMBER, without_sentences};
 use crate::domain::seal::SealedTable;
 use crate::domain::{Moment, PersonId};
 
 /// The beginning of the key of somebody who is a pseudonym.
-const PSEUDONYM: &str = "erased:";
+macro_rules! pseudonym {
+    () => {
+        "erased:"
+    };
+}
+
+/// Whose numbers and names lead to nobody: what stands in the place of a recipient.
+macro_rules! nobody {
+    () => {
+        "UPDATE deliveries SET recipient = CASE channel WHEN 'sms' THEN $2 WHEN 'letter' THEN $3 ELSE $4 END, facts = '{}' "
+    };
+}
 
 /// A request that somebody be erased.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -37,15 +46,29 @@ pub enum Kept {
     Nobody,
 }
 
-/// The accounts of the person in `$1`, and their cases.
-pub(super) const ACCOUNTS: &str = "SELECT id FROM accounts WHERE holder_id = $1";
-pub(super) const CASES: &str = "SELECT id FROM cases WHERE person_id = $1 OR account_id IN (SELECT id FROM accounts WHERE holder_id = $1)";
+/// The accounts of the person in `$1`.
+macro_rules! accounts {
+    () => {
+        "SELECT id FROM accounts WHERE holder_id = $1"
+    };
+}
 
-/// No hold is on the person whose number `person` says.
-fn free(person: &str) -> String {
-    format!(
-        "NOT EXISTS (SELECT 1 FROM legal_holds h WHERE h.ended_at IS NULL AND (h.person_id IS NULL OR h.person_id = {person}))"
-    )
+/// The cases of the person in `$1`.
+macro_rules! cases {
+    () => {
+        "SELECT id FROM cases WHERE person_id = $1 OR account_id IN (SELECT id FROM accounts WHERE holder_id = $1)"
+    };
+}
+
+/// No hold is on the person whose number a column says.
+macro_rules! free {
+    ($person:literal) => {
+        concat!(
+            "NOT EXISTS (SELECT 1 FROM legal_holds h WHERE h.ended_at IS NULL AND (h.person_id IS NULL OR h.person_id = ",
+            $person,
+            "))"
+        )
+    };
 }
 
 impl Tx {
@@ -57,16 +80,14 @@ impl Tx {
         escalations: bool,
         now: Moment,
     ) -> Result<u64, StoreError> {
-        let which = if escalations { "" } else { "NOT " };
-        let sql = format!(
-            "UPDATE deliveries SET recipient = CASE channel WHEN 'sms' THEN '{NO_NUMBER}' WHEN 'letter' THEN '{ERASED}' ELSE '{NO_ADDRESS}' END, facts = '{{}}'
-             WHERE id IN (SELECT x.id FROM deliveries x JOIN threads t ON t.id = x.thread_id
-                 WHERE x.ended_at <= $1 AND x.kind {which}LIKE 'escalation.%' AND x.recipient NOT IN ('{NO_NUMBER}', '{ERASED}', '{NO_ADDRESS}') AND {}
-                     AND NOT EXISTS (SELECT 1 FROM cases c WHERE c.thread_id = x.thread_id AND (c.state <> 'closed' OR c.closed_at > $1)))
+        let letters: Vec<(i64,)> = on!(self, db => sqlx::query_as(concat!(
+            nobody!(),
+            "WHERE id IN (SELECT x.id FROM deliveries x JOIN threads t ON t.id = x.thread_id
+                 WHERE x.ended_at <= $1 AND (x.kind LIKE 'escalation.%') = $5 AND x.recipient NOT IN ($2, $3, $4) AND ",
+            free!("t.person_id"),
+            " AND NOT EXISTS (SELECT 1 FROM cases c WHERE c.thread_id = x.thread_id AND (c.state <> 'closed' OR c.closed_at > $1)))
              RETURNING id",
-            free("t.person_id")
-        );
-        let letters: Vec<(i64,)> = on!(self, db => sqlx::query_as(AssertSqlSafe(sql)).bind(closed_before.micros()).fetch_all(db).await)?;
+        )).bind(closed_before.micros()).bind(NO_NUMBER).bind(ERASED).bind(NO_ADDRESS).bind(escalations).fetch_all(db).await)?;
         let letters: Vec<i64> = letters.into_iter().map(|(id,)| id).collect();
         self.erase_replies(&letters, now).await?;
         Ok(letters.len() as u64)
@@ -93,14 +114,12 @@ impl Tx {
 
     /// Forgets whose manager was told of cases that were closed by `closed_before`. How many.
     pub async fn purge_escalations(&mut self, closed_before: Moment) -> Result<u64, StoreError> {
-        let sql = format!(
+        Ok(on!(self, db => sqlx::query(concat!(
             "UPDATE escalations SET manager_id = NULL WHERE manager_id IS NOT NULL AND ended_at IS NOT NULL
-                 AND case_id IN (SELECT c.id FROM cases c WHERE c.state = 'closed' AND c.closed_at <= $1 AND {})",
-            free("c.person_id")
-        );
-        Ok(
-            on!(self, db => sqlx::query(AssertSqlSafe(sql)).bind(closed_before.micros()).execute(db).await.map(|done| done.rows_affected()))?,
-        )
+                 AND case_id IN (SELECT c.id FROM cases c WHERE c.state = 'closed' AND c.closed_at <= $1 AND ",
+            free!("c.person_id"),
+            ")",
+        )).bind(closed_before.micros()).execute(db).await.map(|done| done.rows_affected()))?)
     }
 
     /// People, from a number on, whose cases were all closed by `closed_before`, and who are not forgotten yet.
@@ -110,27 +129,28 @@ impl Tx {
         closed_before: Moment,
         limit: i64,
     ) -> Result<Vec<PersonId>, StoreError> {
-        let sql = format!(
+        let rows: Vec<(i64,)> = on!(self, db => sqlx::query_as(concat!(
             "WITH own AS (SELECT person_id AS id, state, closed_at FROM cases WHERE person_id IS NOT NULL
                  UNION ALL SELECT a.holder_id, c.state, c.closed_at FROM cases c JOIN accounts a ON a.id = c.account_id WHERE a.holder_id IS NOT NULL)
-             SELECT o.id FROM own o JOIN persons p ON p.id = o.id WHERE p.id > $1 AND p.key NOT LIKE '{PSEUDONYM}%' AND {}
-             GROUP BY o.id HAVING COUNT(*) FILTER (WHERE o.state <> 'closed' OR o.closed_at > $2) = 0 ORDER BY o.id LIMIT $3",
-            free("p.id")
-        );
-        let rows: Vec<(i64,)> = on!(self, db => sqlx::query_as(AssertSqlSafe(sql)).bind(after.0).bind(closed_before.micros()).bind(limit).fetch_all(db).await)?;
+             SELECT o.id FROM own o JOIN persons p ON p.id = o.id WHERE p.id > $1 AND p.key NOT LIKE '",
+            pseudonym!(),
+            "%' AND ",
+            free!("p.id"),
+            " GROUP BY o.id HAVING COUNT(*) FILTER (WHERE o.state <> 'closed' OR o.closed_at > $2) = 0 ORDER BY o.id LIMIT $3",
+        )).bind(after.0).bind(closed_before.micros()).bind(limit).fetch_all(db).await)?;
         Ok(rows.into_iter().map(|(id,)| PersonId(id)).collect())
     }
 
     /// Why somebody cannot be forgotten now; none if nothing is in the way.
     pub async fn kept(&mut self, person: PersonId) -> Result<Option<Kept>, StoreError> {
-        let sql = format!(
-            "SELECT (SELECT COUNT(*) FROM persons WHERE id = $1 AND key NOT LIKE '{PSEUDONYM}%'),
-                 (SELECT COUNT(*) FROM legal_holds WHERE ended_at IS NULL AND (person_id IS NULL OR person_id = $1)),
-                 (SELECT COUNT(*) FROM cases WHERE state <> 'closed' AND id IN ({CASES})),
-                 (SELECT COUNT(*) FROM deliveries x JOIN threads t ON t.id = x.thread_id WHERE t.person_id = $1 AND x.ended_at IS NULL)"
-        );
-        let (people, holds, open, under_way): (i64, i64, i64, i64) =
-            on!(self, db => sqlx::query_as(AssertSqlSafe(sql)).bind(person.0).fetch_one(db).await)?;
+        let (people, holds, open, under_way): (i64, i64, i64, i64) = on!(self, db => sqlx::query_as(concat!(
+            "SELECT (SELECT COUNT(*) FROM persons WHERE id = $1 AND key NOT LIKE '",
+            pseudonym!(),
+            "%'), (SELECT COUNT(*) FROM legal_holds WHERE ended_at IS NULL AND (person_id IS NULL OR person_id = $1)),
+                 (SELECT COUNT(*) FROM cases WHERE state <> 'closed' AND id IN (",
+            cases!(),
+            ")), (SELECT COUNT(*) FROM deliveries x JOIN threads t ON t.id = x.thread_id WHERE t.person_id = $1 AND x.ended_at IS NULL)",
+        )).bind(person.0).fetch_one(db).await)?;
         Ok(if people == 0 {
             Some(Kept::Nobody)
         } else if holds > 0 {
@@ -158,35 +178,34 @@ impl Tx {
             .bind(person.0).fetch_all(db).await)?;
         let letters: Vec<i64> = letters.into_iter().map(|(id,)| id).collect();
         self.erase_replies(&letters, now).await?;
-        let sql = format!(
-            "UPDATE deliveries SET recipient = CASE channel WHEN 'sms' THEN '{NO_NUMBER}' WHEN 'letter' THEN '{ERASED}' ELSE '{NO_ADDRESS}' END, facts = '{{}}'
-             WHERE thread_id IN (SELECT id FROM threads WHERE person_id = $1)"
-        );
-        self.about(&sql, person).await?;
-        let sql = format!(
-            "UPDATE findings SET key_given = '{ERASED}', detail = NULL, dedupe_key = '{PSEUDONYM}' || id WHERE account_id IN ({ACCOUNTS})"
-        );
-        self.about(&sql, person).await?;
+        on!(self, db => sqlx::query(concat!(nobody!(), "WHERE thread_id IN (SELECT id FROM threads WHERE person_id = $1)"))
+            .bind(person.0).bind(NO_NUMBER).bind(ERASED).bind(NO_ADDRESS).execute(db).await.map(|_| ()))?;
+        on!(self, db => sqlx::query(concat!(
+            "UPDATE findings SET key_given = $2, detail = NULL, dedupe_key = '",
+            pseudonym!(),
+            "' || id WHERE account_id IN (",
+            accounts!(),
+            ")",
+        )).bind(person.0).bind(ERASED).execute(db).await.map(|_| ()))?;
         self.split_person(person, draw, now).await?;
         Ok(sentences)
     }
 
     async fn forget_sentences(&mut self, person: PersonId, now: Moment) -> Result<u64, StoreError> {
         // A number is no text on PostgreSQL until it is said.
-        let sql = format!(
-            "SELECT id, detail FROM ledger WHERE detail IS NOT NULL AND (case_id IN ({CASES}) OR thing = 'person:' || CAST(CAST($1 AS BIGINT) AS TEXT)
-                 OR thing IN (SELECT 'account:' || id FROM accounts WHERE holder_id = $1))"
-        );
-        let rows: Vec<(i64, String)> =
-            on!(self, db => sqlx::query_as(AssertSqlSafe(sql)).bind(person.0).fetch_all(db).await)?;
+        let rows: Vec<(i64, String)> = on!(self, db => sqlx::query_as(concat!(
+            "SELECT id, detail FROM ledger WHERE detail IS NOT NULL AND (case_id IN (",
+            cases!(),
+            ") OR thing = 'person:' || CAST(CAST($1 AS BIGINT) AS TEXT)
+                 OR thing IN (SELECT 'account:' || id FROM accounts WHERE holder_id = $1))",
+        )).bind(person.0).fetch_all(db).await)?;
         let rows: Vec<(i64, Option<String>)> = rows
             .into_iter()
             .filter_map(|(id, detail)| Some((id, Some(without_sentences(&detail)?))))
             .collect();
         let of_ledger = self.erase_texts(SealedTable::Ledger, &rows, now).await?;
-        let sql = format!("SELECT id FROM containments WHERE account_id IN ({ACCOUNTS})");
-        let rows: Vec<(i64,)> =
-            on!(self, db => sqlx::query_as(AssertSqlSafe(sql)).bind(person.0).fetch_all(db).await)?;
+        let rows: Vec<(i64,)> = on!(self, db => sqlx::query_as(concat!("SELECT id FROM containments WHERE account_id IN (", accounts!(), ")"))
+            .bind(person.0).fetch_all(db).await)?;
         let rows: Vec<(i64, Option<String>)> = rows
             .into_iter()
             .map(|(id,)| (id, Some(ERASED.to_owned())))
@@ -206,7 +225,7 @@ impl Tx {
     ) -> Result<(), StoreError> {
         let (key, left): (String, Option<i64>) = on!(self, db => sqlx::query_as("SELECT key, left_at FROM persons WHERE id = $1").bind(person.0).fetch_one(db).await)?;
         let changed = on!(self, db => sqlx::query("UPDATE persons SET key = $2 WHERE id = $1")
-            .bind(person.0).bind(format!("{PSEUDONYM}{}", draw())).execute(db).await.map(|done| done.rows_affected()))?;
+            .bind(person.0).bind(format!(concat!(pseudonym!(), "{}"), draw())).execute(db).await.map(|done| done.rows_affected()))?;
         expect_one(changed, "persons", person.0)?;
         let heir: Option<(i64,)> = match left {
             Some(_) => None,
@@ -239,7 +258,7 @@ impl Tx {
     ) -> Result<(), StoreError> {
         let accounts: Vec<(i64, String)> = on!(self, db => sqlx::query_as("SELECT id, object_id FROM accounts WHERE holder_id = $1 ORDER BY id").bind(person.0).fetch_all(db).await)?;
         for (old, object) in accounts {
-            on!(self, db => sqlx::query("UPDATE accounts SET object_id = $2 WHERE id = $1").bind(old).bind(format!("{PSEUDONYM}{}", draw())).execute(db).await.map(|_| ()))?;
+            on!(self, db => sqlx::query("UPDATE accounts SET object_id = $2 WHERE id = $1").bind(old).bind(format!(concat!(pseudonym!(), "{}"), draw())).execute(db).await.map(|_| ()))?;
             let Some(heir) = heir else {
                 on!(self, db => sqlx::query("DELETE FROM account_keys WHERE account_id = $1").bind(old).execute(db).await.map(|_| ()))?;
                 on!(self, db => sqlx::query("DELETE FROM account_mailboxes WHERE account_id = $1").bind(old).execute(db).await.map(|_| ()))?;
@@ -291,14 +310,6 @@ impl Tx {
             }
         }
         Ok(())
-    }
-
-    /// Runs a statement about the person in `$1`.
-    async fn about(&mut self, sql: &str, person: PersonId) -> Result<u64, StoreError> {
-        let sql = sql.to_owned();
-        Ok(
-            on!(self, db => sqlx::query(AssertSqlSafe(sql)).bind(person.0).execute(db).await.map(|done| done.rows_affected()))?,
-        )
     }
 
     /// The request to erase somebody that waits for a second operator.

@@ -80,7 +80,45 @@ impl TryFrom<SealRow> for StoredSeal {
     }
 }
 
-const SEAL: &str = "number, made_at, table_name, after_id, upto_id, row_count, rows_hash, previous, hash, signature, leaves, salts";
+macro_rules! columns {
+    () => {
+        "number, made_at, table_name, after_id, upto_id, row_count, rows_hash, previous, hash, signature, leaves, salts"
+    };
+}
+
+/// A statement about a sealed table, with its name between the two parts.
+macro_rules! of {
+    ($table:expr, $before:literal, $after:literal) => {
+        match $table {
+            SealedTable::Ledger => concat!($before, "ledger", $after),
+            SealedTable::Audits => concat!($before, "audits", $after),
+            SealedTable::Templates => concat!($before, "templates", $after),
+            SealedTable::Bounces => concat!($before, "bounces", $after),
+            SealedTable::Replies => concat!($before, "replies", $after),
+            SealedTable::Containments => concat!($before, "containments", $after),
+            SealedTable::StatementVersions => concat!($before, "statement_versions", $after),
+            SealedTable::Awareness => concat!($before, "awareness", $after),
+            SealedTable::DutyDecisions => concat!($before, "duty_decisions", $after),
+            SealedTable::Erasures => concat!($before, "erasures", $after),
+        }
+    };
+}
+
+/// What puts another text in the place of one that is erased; none if the table has none.
+const fn erasing(table: SealedTable) -> Option<&'static str> {
+    match table {
+        SealedTable::Ledger => Some("UPDATE ledger SET detail = $2 WHERE id = $1"),
+        SealedTable::Bounces => Some("UPDATE bounces SET reply = $2 WHERE id = $1"),
+        SealedTable::Containments => Some("UPDATE containments SET how = $2 WHERE id = $1"),
+        SealedTable::Audits
+        | SealedTable::Templates
+        | SealedTable::Replies
+        | SealedTable::StatementVersions
+        | SealedTable::Awareness
+        | SealedTable::DutyDecisions
+        | SealedTable::Erasures => None,
+    }
+}
 
 /// An expression that writes a row down as [`SealedTable::columns`] says.
 fn written(table: SealedTable) -> String {
@@ -114,9 +152,10 @@ impl Tx {
             "SELECT CAST(SUM(row_count) AS BIGINT), MAX(CASE WHEN table_name = 'ledger' THEN upto_id END) FROM seals WHERE number <= $1",
         ).bind(head.number).fetch_one(db).await)?;
         let (first, last): (Option<i64>, Option<i64>) = on!(self, db => sqlx::query_as(
-            "SELECT (SELECT at FROM ledger ORDER BY id LIMIT 1), (SELECT at FROM ledger WHERE id <= $1 ORDER BY id DESC LIMIT 1)",
+            "SELECT (SELECT at FROM ledger WHERE id = (SELECT MIN(id) FROM ledger)), (SELECT at FROM ledger WHERE id <= $1 ORDER BY id DESC LIMIT 1)",
         ).bind(upto).fetch_one(db).await)?;
-        let walked: Option<(i64, Option<String>)> = on!(self, db => sqlx::query_as("SELECT at, detail FROM ledger WHERE act = 'ledger.verified' AND at <= $1 ORDER BY id DESC LIMIT 1")
+        // The plus keeps SQLite at the few rows of its own index, whatever the time is.
+        let walked: Option<(i64, Option<String>)> = on!(self, db => sqlx::query_as("SELECT at, detail FROM ledger WHERE act = 'ledger.verified' AND +at <= $1 ORDER BY id DESC LIMIT 1")
             .bind(as_of.micros()).fetch_optional(db).await)?;
         let (Some(entries), Some(first), Some(last)) = (entries, first, last) else {
             return Ok(None);
@@ -144,9 +183,8 @@ impl Tx {
 
     /// The highest number in a table, if it has any row.
     pub async fn highest(&mut self, table: SealedTable) -> Result<Option<i64>, StoreError> {
-        let sql = format!("SELECT MAX(id) FROM {table}");
-        let (highest,): (Option<i64>,) =
-            on!(self, db => sqlx::query_as(AssertSqlSafe(sql)).fetch_one(db).await)?;
+        let sql = of!(table, "SELECT MAX(id) FROM ", "");
+        let (highest,): (Option<i64>,) = on!(self, db => sqlx::query_as(sql).fetch_one(db).await)?;
         Ok(highest)
     }
 
@@ -175,10 +213,13 @@ impl Tx {
         upto: i64,
         limit: i64,
     ) -> Result<Vec<u8>, StoreError> {
-        let sql = format!(
-            "SELECT string_agg(w, '') FROM (SELECT {} AS w FROM {table} WHERE id > $1 AND id <= $2 ORDER BY id LIMIT $3) r",
-            written(table)
+        let rows = of!(
+            table,
+            "SELECT * FROM ",
+            " WHERE id > $1 AND id <= $2 ORDER BY id LIMIT $3"
         );
+        let rows = rows.replacen('*', &format!("{} AS written", written(table)), 1);
+        let sql = ["SELECT", "string_agg(written, '') FROM (", &rows, ") r"].join(" ");
         // SQLite would keep a text that is none; the bytes are taken as they are.
         Ok(match self {
             Self::Sqlite(tx) => {
@@ -217,8 +258,8 @@ impl Tx {
 
     /// The seals after a number, in their order.
     pub async fn seals(&mut self, after: i64, limit: i64) -> Result<Vec<StoredSeal>, StoreError> {
-        let sql = format!("SELECT {SEAL} FROM seals WHERE number > $1 ORDER BY number LIMIT $2");
-        let rows: Vec<SealRow> = on!(self, db => sqlx::query_as(AssertSqlSafe(sql)).bind(after).bind(limit).fetch_all(db).await)?;
+        let rows: Vec<SealRow> = on!(self, db => sqlx::query_as(concat!("SELECT ", columns!(), " FROM seals WHERE number > $1 ORDER BY number LIMIT $2"))
+            .bind(after).bind(limit).fetch_all(db).await)?;
         rows.into_iter().map(StoredSeal::try_from).collect()
     }
 
@@ -246,9 +287,8 @@ impl Tx {
 
     /// How many rows of a table are above a number.
     pub async fn rows_above(&mut self, table: SealedTable, id: i64) -> Result<u64, StoreError> {
-        let sql = format!("SELECT COUNT(*) FROM {table} WHERE id > $1");
-        let (count,): (i64,) =
-            on!(self, db => sqlx::query_as(AssertSqlSafe(sql)).bind(id).fetch_one(db).await)?;
+        let sql = of!(table, "SELECT COUNT(*) FROM ", " WHERE id > $1");
+        let (count,): (i64,) = on!(self, db => sqlx::query_as(sql).bind(id).fetch_one(db).await)?;
         Ok(count.unsigned_abs())
     }
 
@@ -261,7 +301,7 @@ impl Tx {
         rows: &[(i64, Option<String>)],
         now: Moment,
     ) -> Result<u64, StoreError> {
-        let Some(column) = table.personal() else {
+        let (Some(column), Some(sql)) = (table.personal(), erasing(table)) else {
             return Ok(0);
         };
         let mut rows: Vec<&(i64, Option<String>)> = rows.iter().collect();
@@ -290,8 +330,7 @@ impl Tx {
             salt.fill(0);
             on!(self, db => sqlx::query("INSERT INTO erasures (table_name, row_id, commitment, left_hash, erased_at) VALUES ($1, $2, $3, $4, $5)")
                 .bind(table.word()).bind(id).bind(hidden).bind(stays).bind(now.micros()).execute(db).await.map(|_| ()))?;
-            let sql = format!("UPDATE {table} SET {column} = $2 WHERE id = $1");
-            let changed = on!(self, db => sqlx::query(AssertSqlSafe(sql)).bind(id).bind(left).execute(db).await.map(|done| done.rows_affected()))?;
+            let changed = on!(self, db => sqlx::query(sql).bind(id).bind(left).execute(db).await.map(|done| done.rows_affected()))?;
             expect_one(changed, table.word(), *id)?;
             erased += 1;
         }
@@ -305,10 +344,8 @@ impl Tx {
         table: SealedTable,
         id: i64,
     ) -> Result<Option<StoredSeal>, StoreError> {
-        let sql = format!(
-            "SELECT {SEAL} FROM seals WHERE table_name = $1 AND upto_id >= $2 AND after_id < $2 ORDER BY upto_id LIMIT 1"
-        );
-        let row: Option<SealRow> = on!(self, db => sqlx::query_as(AssertSqlSafe(sql)).bind(table.word()).bind(id).fetch_optional(db).await)?;
+        let row: Option<SealRow> = on!(self, db => sqlx::query_as(concat!("SELECT ", columns!(), " FROM seals WHERE table_name = $1 AND upto_id >= $2 AND after_id < $2 ORDER BY upto_id LIMIT 1"))
+            .bind(table.word()).bind(id).fetch_optional(db).await)?;
         row.map(StoredSeal::try_from).transpose()
     }
 
