@@ -308,7 +308,7 @@ impl Tx {
         rows.sort_unstable();
         let (mut erased, mut open): (u64, Option<StoredSeal>) = (0, None);
         for (id, left) in rows {
-            if !open.as_ref().is_some_and(|open| open.seal.upto >= *id) {
+            if open.as_ref().is_none_or(|open| open.seal.upto < *id) {
                 self.keep_salts(open.take()).await?;
                 open = self.seal_over(table, *id).await?;
             }
