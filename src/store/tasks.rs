@@ -33,6 +33,17 @@ pub enum TaskKind {
 }
 
 impl TaskKind {
+    /// All of them.
+    pub const ALL: [Self; 7] = [
+        Self::Reach,
+        Self::Operators,
+        Self::Contain,
+        Self::Decide,
+        Self::HandOver,
+        Self::Help,
+        Self::Manager,
+    ];
+
     /// The word that the database and documents use.
     pub const fn word(self) -> &'static str {
         match self {

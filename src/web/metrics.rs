@@ -5,8 +5,9 @@ use std::fmt::Write as _;
 
 use super::Web;
 use crate::domain::Moment;
+use crate::domain::delivery::Outcome;
 use crate::domain::finding::Category;
-use crate::store::OpenCases;
+use crate::store::{OpenCases, TaskKind};
 
 /// What the text is, for whoever asks.
 pub(super) const FORM: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -23,20 +24,6 @@ const STATES: [&str; 10] = [
     "dropped",
     "paused",
     "stopped",
-];
-
-/// The outcomes of an attempt.
-const OUTCOMES: [&str; 5] = ["accepted", "deferred", "refused", "in_doubt", "unreachable"];
-
-/// The kinds of tasks.
-const TASKS: [&str; 7] = [
-    "reach",
-    "operators",
-    "contain",
-    "decide",
-    "hand_over",
-    "help",
-    "manager",
 ];
 
 /// The alarm of the relay.
@@ -58,13 +45,17 @@ pub(super) async fn written(web: &Web) -> anyhow::Result<String> {
     page.gauge(
         "bell_deliveries",
         "Deliveries by how far they are.",
-        with_noughts("state", &STATES, &states),
+        with_noughts("state", STATES, &states),
     );
     let outcomes = tx.attempt_outcomes().await?;
     page.counter(
         "bell_attempts_total",
         "Conversations with relays and gateways by what came of them.",
-        with_noughts("outcome", &OUTCOMES, &outcomes),
+        with_noughts(
+            "outcome",
+            Outcome::ALL.iter().map(|own| own.word()),
+            &outcomes,
+        ),
     );
     let since = tx
         .next_due()
@@ -80,7 +71,7 @@ pub(super) async fn written(web: &Web) -> anyhow::Result<String> {
     page.gauge(
         "bell_open_tasks",
         "What human beings have to do.",
-        with_noughts("kind", &TASKS, &tasks),
+        with_noughts("kind", TaskKind::ALL.map(TaskKind::word), &tasks),
     );
 
     let (alarms, holds) = (tx.alarms().await?, tx.holds().await?);
@@ -169,7 +160,7 @@ type Label<'a> = Option<(&'static str, &'a str)>;
 /// The counted words, and those of `all` that were not counted.
 fn with_noughts<'a>(
     label: &'static str,
-    all: &[&'a str],
+    all: impl IntoIterator<Item = &'a str>,
     counted: &'a [(String, i64)],
 ) -> Vec<(Label<'a>, f64)> {
     let mut rows: Vec<_> = counted
@@ -178,7 +169,7 @@ fn with_noughts<'a>(
         .collect();
     for word in all {
         if !counted.iter().any(|(own, _)| own == word) {
-            rows.push((Some((label, *word)), 0.0));
+            rows.push((Some((label, word)), 0.0));
         }
     }
     rows
@@ -260,7 +251,7 @@ bell_attempts_total 2.5
     #[test]
     fn what_was_not_counted_is_a_nought() {
         let counted = [("queued".to_owned(), 3)];
-        let rows = with_noughts("state", &["leased", "queued"], &counted);
+        let rows = with_noughts("state", ["leased", "queued"], &counted);
         assert_eq!(
             rows,
             [

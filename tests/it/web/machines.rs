@@ -96,6 +96,8 @@ async fn metrics_count_what_there_is_and_name_nobody() {
         ("bell_deliveries{state=\"accepted\"}", 2.0),
         ("bell_deliveries{state=\"refused\"}", 0.0),
         ("bell_attempts_total{outcome=\"accepted\"}", 2.0),
+        ("bell_attempts_total{outcome=\"fail_recipient\"}", 0.0),
+        ("bell_open_tasks{kind=\"hand_over\"}", 0.0),
         ("bell_open_cases{category=\"weak\"}", 1.0),
         ("bell_open_cases{category=\"breached\"}", 1.0),
         ("bell_open_cases{category=\"compromised\"}", 0.0),
@@ -152,6 +154,15 @@ async fn every_alert_of_the_example_asks_for_a_metric_that_there_is() {
         }
     }
     assert!(asked >= 9, "{asked}");
+    // A label's word that is never counted would be an alert that never comes.
+    for word in [
+        "bell_attempts_total{outcome=\"",
+        "bell_overdue_cases{category=\"",
+    ] {
+        let (_, rest) = alerts.split_once(word).unwrap();
+        let row = format!("{word}{}\"}}", rest.split('"').next().unwrap());
+        assert!(rows(&text).iter().any(|(own, _)| *own == row), "{row}");
+    }
 }
 
 #[tokio::test]
