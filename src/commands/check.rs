@@ -185,6 +185,11 @@ async fn outside(app: &App, checks: &mut Checks) {
             },
         );
     }
+    if let Some(listen) = &app.config.web
+        && let Some(answered) = web::check_provider(listen).await
+    {
+        checks.add("web.oidc", answered.map_err(|error| format!("{error:#}")));
+    }
     for place in &app.places {
         let channel = &place.channel;
         let name = match place.name == STATUS {

@@ -193,6 +193,14 @@ pub async fn check(listen: &Listen) -> anyhow::Result<String> {
     }
 }
 
+/// Whether the identity provider can be spoken to, if there is one.
+pub async fn check_provider(listen: &Listen) -> Option<anyhow::Result<String>> {
+    match &listen.oidc {
+        Some(oidc) => Some(oidc::check(oidc).await),
+        None => None,
+    }
+}
+
 fn is_taken(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| {
         cause

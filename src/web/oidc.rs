@@ -92,6 +92,16 @@ impl Provider {
     }
 }
 
+/// Whether the provider says where to sign in, where to fetch tokens, and with which keys it signs.
+pub(super) async fn check(oidc: &Oidc) -> anyhow::Result<String> {
+    let metadata = Provider::new()?.metadata(oidc).await?;
+    anyhow::ensure!(
+        metadata.token_endpoint().is_some() && !metadata.jwks().keys().is_empty(),
+        "the identity provider names no token endpoint, or no keys"
+    );
+    Ok("the identity provider answers, and says how it is spoken to".to_owned())
+}
+
 /// One request, by the one HTTP client that there is.
 async fn ask(client: reqwest::Client, request: HttpRequest) -> Result<HttpResponse, Silent> {
     let mut response = client.execute(request.try_into()?).await?;

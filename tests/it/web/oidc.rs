@@ -20,7 +20,7 @@ use sha2::{Digest, Sha256};
 
 use super::{Answer, Page, bell};
 use crate::support::flow::MONDAY;
-use crate::support::free_ports;
+use crate::support::{free_ports, program};
 
 const SECRET: &str = "s3ntinel-of-the-client";
 
@@ -328,6 +328,33 @@ async fn the_way_back_is_for_the_browser_that_went_out_and_once() {
     assert_eq!(page.get(&back, &held).await.status, StatusCode::OK);
     let again = page.get(&back, &held).await;
     assert_eq!(again.status, StatusCode::FORBIDDEN, "its code is used up");
+}
+
+#[tokio::test]
+async fn check_says_whether_the_provider_can_be_spoken_to() {
+    let provider = Provider::start().await;
+    let (page, _secret) = page(&provider).await;
+    let file = page.bell.path("bell.toml");
+    let text = page.bell.text.clone();
+    let checked = async || {
+        let file = file.clone();
+        let asked = tokio::task::spawn_blocking(move || program::bell(&file, &["check"]));
+        let answer = asked.await.unwrap();
+        let line = answer.out.lines().find(|line| line.contains(" web.oidc: "));
+        line.unwrap_or_else(|| panic!("{answer:?}")).to_owned()
+    };
+    let fine = checked().await;
+    assert!(fine.starts_with("ok"), "{fine}");
+    let [nobody] = free_ports();
+    let away = format!("http://127.0.0.1:{nobody}");
+    page.bell
+        .write("bell.toml", text.replace(&provider.issuer, &away));
+    let away = checked().await;
+    assert!(
+        away.starts_with("WRONG") && away.contains("what the identity provider says of itself"),
+        "{away}"
+    );
+    assert!(!away.contains(SECRET), "{away}");
 }
 
 #[tokio::test]
