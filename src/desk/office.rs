@@ -13,7 +13,7 @@ use crate::domain::duty::Mark;
 use crate::domain::incident::{IncidentState, PromiseState, outstanding, promise_state};
 use crate::domain::stated::{Counts, by_name, steps_past};
 use crate::domain::statement::{Figure, StatementKind, StatementState, idle_spans};
-use crate::store::{Statement, StoreError};
+use crate::store::{Incident, Statement, StoreError};
 
 /// Who acts when nobody does.
 const BELL: &str = "bell";
@@ -141,24 +141,28 @@ async fn hold(
     Ok(())
 }
 
+/// The promise of more that an incident still has to keep; none once it is over.
+pub async fn promised(app: &App, incident: &Incident) -> anyhow::Result<Option<Moment>> {
+    match incident.state {
+        IncidentState::Resolved => Ok(None),
+        IncidentState::Investigating
+        | IncidentState::Identified
+        | IncidentState::Contained
+        | IncidentState::Monitoring => {
+            let words = app.store.read().await?.told_of(incident.id).await?;
+            Ok(outstanding(&words))
+        }
+    }
+}
+
 /// A reminder before the time of each promise, and an alarm from its time until something is said.
 async fn promises(app: &App, passed: &mut Passed) -> anyhow::Result<()> {
     let now = app.clock.now();
     let incidents = app.store.read().await?.incidents().await?;
     for incident in incidents {
         let alarm = format!("promise.{}", incident.reference);
-        let outstanding = match incident.state {
-            IncidentState::Resolved => None,
-            IncidentState::Investigating
-            | IncidentState::Identified
-            | IncidentState::Contained
-            | IncidentState::Monitoring => {
-                let words = app.store.read().await?.told_of(incident.id).await?;
-                outstanding(&words)
-            }
-        };
         let before = app.config.communications.promise_reminder;
-        let Some(by) = outstanding else {
+        let Some(by) = promised(app, &incident).await? else {
             app.alarms.clear(&alarm).await;
             continue;
         };

@@ -12,6 +12,7 @@ mod live;
 mod metrics;
 mod oidc;
 mod pages;
+mod particulars;
 mod session;
 mod sheet;
 mod sign_in;

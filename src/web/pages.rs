@@ -88,21 +88,21 @@ async fn overview(State(site): State<Site>, signed: Signed) -> Shown {
     }
     let incidents = tx.incidents().await?;
     tx.rollback().await?;
-    let promised = incidents
-        .into_iter()
-        .filter(|own| own.next_update_at.is_some());
+    let mut promised = Vec::new();
+    for own in incidents {
+        if let Some(by) = office::outstanding(&site, &own).await? {
+            promised.push(vec![
+                link(own.reference, format!("/incidents/{}", own.id)),
+                text(own.title),
+                text(own.state.word()),
+                text(by),
+            ]);
+        }
+    }
     tables.push(Table {
         caption: "Promised updates".to_owned(),
-        heads: vec!["Incident", "State", "Next update by"],
-        rows: promised
-            .map(|own| {
-                vec![
-                    link(own.reference, format!("/incidents/{}", own.id)),
-                    text(own.state.word()),
-                    text(site.some_time(own.next_update_at)),
-                ]
-            })
-            .collect(),
+        heads: vec!["Incident", "Title", "State", "Next update by"],
+        rows: promised,
         empty: "Nobody waits for one.",
     });
     let sheet = Sheet {

@@ -88,6 +88,11 @@ pub(super) fn text(text: impl Into<String>) -> Cell {
     }
 }
 
+/// A word of the flow, as a person reads it.
+pub(super) fn plain(word: &str) -> String {
+    word.replace('_', " ")
+}
+
 /// A cell that leads to a page of its own.
 pub(super) fn link(text: impl Into<String>, href: impl Into<String>) -> Cell {
     Cell {

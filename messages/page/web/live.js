@@ -10,7 +10,13 @@
       if (cell && cell.textContent !== value) cell.textContent = value;
     });
     const asOf = document.querySelector("[data-as-of]");
-    if (asOf) asOf.textContent = `As of ${told.as_of}, and kept up to date.`;
+    if (!asOf) return;
+    asOf.textContent = `As of ${told.as_of}.`;
+    if (asOf.nextElementSibling) return;
+    const note = document.createElement("span");
+    note.className = "on-screen";
+    note.textContent = " The figures keep themselves up to date.";
+    asOf.after(note);
   });
   window.addEventListener("pagehide", () => source.close());
 })();

@@ -11,7 +11,7 @@ use crate::domain::case::{CaseState, ClosedAs};
 use crate::store::{CaseRow, PersonFacts, Tx};
 use crate::web::Site;
 use crate::web::session::Signed;
-use crate::web::sheet::{Cell, Sheet, Table, Unmask, link, page, text};
+use crate::web::sheet::{Cell, Sheet, Table, Unmask, link, page, plain, text};
 use crate::web::sign_in::Bare;
 use crate::web::sorry::Sorry;
 
@@ -93,7 +93,7 @@ async fn list(site: &Site, signed: &Signed, from: i64, all: bool, names: Names) 
             text(names.of(person)),
             text(own.department.clone()),
             text(site.some_time(own.deadline_at)),
-            text(own.not_reached.clone().unwrap_or_default()),
+            text(plain(own.not_reached.as_deref().unwrap_or_default())),
         ]
     });
     let sheet = Sheet {
@@ -169,14 +169,14 @@ async fn one(site: &Site, signed: &Signed, id: CaseId, names: Names) -> Shown {
         ("Whose", names.of(person)),
         ("Category", own.claim.category.word().to_owned()),
         ("State", state(&own).to_owned()),
-        (
-            "What the directory says",
-            own.standing.word().replace('_', " "),
-        ),
+        ("What the directory says", plain(own.standing.word())),
         ("Department", own.department.clone()),
         ("Opened", site.time(own.opened_at)),
         ("Due", site.some_time(own.deadline_at)),
-        ("Not reached", own.not_reached.clone().unwrap_or_default()),
+        (
+            "Not reached",
+            plain(own.not_reached.as_deref().unwrap_or_default()),
+        ),
         ("Contained", site.some_time(own.contained_at)),
         ("Exempt until", site.some_time(own.exempt_until)),
         ("Seen to by", own.reach_by.clone().unwrap_or_default()),
@@ -211,7 +211,7 @@ async fn letters(site: &Site, tx: &mut Tx, id: CaseId) -> Result<Table, Sorry> {
             link(own.id.to_string(), format!("/deliveries/{}", own.id)),
             text(own.kind),
             text(own.recipient.way().word()),
-            text(own.state),
+            text(plain(&own.state)),
             text(site.time(own.queued_at)),
             text(own.attempts.len().to_string()),
         ]
@@ -254,7 +254,7 @@ async fn history(site: &Site, tx: &mut Tx, id: CaseId) -> Result<Table, Sorry> {
             text(site.time(own.at)),
             text(own.actor),
             text(own.act),
-            text(own.detail.unwrap_or_default()),
+            text(site.particulars(own.detail.as_deref())),
         ]
     });
     Ok(Table {
@@ -271,7 +271,7 @@ pub(super) async fn not_reached(State(site): State<Site>, signed: Signed) -> Sho
     let rows = all.into_iter().map(|own| {
         vec![
             link(own.case.to_string(), format!("/cases/{}", own.case)),
-            text(own.why.replace('_', " ")),
+            text(plain(&own.why)),
             text(own.by.unwrap_or_else(|| "nobody yet".to_owned())),
             text(own.category),
             text(own.department),

@@ -6,7 +6,7 @@ use super::{Going, ROWS, Shown, more, number};
 use crate::domain::{CampaignId, DeliveryId};
 use crate::web::Site;
 use crate::web::session::Signed;
-use crate::web::sheet::{Sheet, Table, link, page, text};
+use crate::web::sheet::{Sheet, Table, link, page, plain, text};
 use crate::web::sorry::Sorry;
 
 pub(super) async fn campaigns(State(site): State<Site>, signed: Signed) -> Shown {
@@ -56,7 +56,7 @@ pub(super) async fn campaign(
     tx.rollback().await?;
     let rows = states
         .into_iter()
-        .map(|(state, count)| vec![text(state), text(count.to_string())]);
+        .map(|(state, count)| vec![text(plain(&state)), text(count.to_string())]);
     let mut figures = vec![
         ("State".to_owned(), own.state.word().to_owned()),
         ("People".to_owned(), own.people.to_string()),
@@ -109,7 +109,7 @@ pub(super) async fn deliveries(
     let more = more(&path, next, listed.len());
     let by_state = states.into_iter().map(|(state, count)| {
         vec![
-            link(state.clone(), format!("/deliveries?state={state}")),
+            link(plain(&state), format!("/deliveries?state={state}")),
             text(count.to_string()),
         ]
     });
@@ -122,7 +122,7 @@ pub(super) async fn deliveries(
             link(own.id.to_string(), format!("/deliveries/{}", own.id)),
             text(own.kind),
             text(own.way),
-            text(own.state),
+            text(plain(&own.state)),
             text(site.time(own.queued_at)),
             text(own.attempts.to_string()),
             text(twice),
@@ -140,7 +140,7 @@ pub(super) async fn deliveries(
             Table {
                 caption: state.map_or_else(
                     || "Newest first".to_owned(),
-                    |state| format!("Newest first: {state}"),
+                    |state| format!("Newest first: {}", plain(state)),
                 ),
                 heads: vec![
                     "Number",
@@ -179,8 +179,8 @@ pub(super) async fn delivery(
         vec![
             text(site.time(own.started_at)),
             text(ended),
-            text(own.outcome.unwrap_or_default()),
-            text(own.stage.unwrap_or_default()),
+            text(plain(own.outcome.as_deref().unwrap_or_default())),
+            text(plain(own.stage.as_deref().unwrap_or_default())),
             text(code),
             text(own.reply.unwrap_or_default()),
         ]
@@ -198,7 +198,7 @@ pub(super) async fn delivery(
         ("Way".to_owned(), story.recipient.way().to_string()),
         // Masked: that is how it prints.
         ("To".to_owned(), story.recipient.to_string()),
-        ("State".to_owned(), story.state),
+        ("State".to_owned(), plain(&story.state)),
         ("Queued".to_owned(), site.time(story.queued_at)),
     ];
     if story.possible_duplicate {

@@ -3,12 +3,13 @@
 use axum::extract::{Path, State};
 
 use super::{Shown, number};
+use crate::desk::office::promised;
 use crate::desk::roles::{Act, is_allowed};
 use crate::domain::{IncidentId, StatementId};
-use crate::store::{Entry, Statement};
+use crate::store::{Entry, Incident, Statement};
 use crate::web::Site;
 use crate::web::session::Signed;
-use crate::web::sheet::{Cell, Sheet, Table, link, page, text};
+use crate::web::sheet::{Cell, Sheet, Table, link, page, plain, text};
 use crate::web::sorry::Sorry;
 
 fn may(site: &Site, act: Act, signed: &Signed) -> Result<(), Sorry> {
@@ -17,24 +18,36 @@ fn may(site: &Site, act: Act, signed: &Signed) -> Result<(), Sorry> {
         .ok_or(Sorry::NotYours)
 }
 
+/// By when an incident's next update is promised, if one is; and whether it is late.
+pub(super) async fn outstanding(site: &Site, own: &Incident) -> Result<Option<String>, Sorry> {
+    let now = site.app.clock.now();
+    let by = promised(&site.app, own).await?;
+    Ok(by.map(|by| match by <= now {
+        true => format!("{}, which has passed", site.time(by)),
+        false => site.time(by),
+    }))
+}
+
 pub(super) async fn incidents(State(site): State<Site>, signed: Signed) -> Shown {
     may(&site, Act::IncidentRead, &signed)?;
     let all = site.app.store.read().await?.incidents().await?;
-    let rows = all.into_iter().map(|own| {
-        vec![
+    let mut rows = Vec::new();
+    for own in all {
+        let next = outstanding(&site, &own).await?;
+        rows.push(vec![
             link(own.reference, format!("/incidents/{}", own.id)),
             text(own.title),
             text(own.state.word()),
             text(site.time(own.opened_at)),
-            text(site.some_time(own.next_update_at)),
-        ]
-    });
+            text(next.unwrap_or_default()),
+        ]);
+    }
     let sheet = Sheet {
         title: "Incidents".to_owned(),
         tables: vec![Table {
             caption: "Newest first".to_owned(),
             heads: vec!["Reference", "Title", "State", "Opened", "Next update by"],
-            rows: rows.collect(),
+            rows,
             empty: "There is no incident.",
         }],
         ..Sheet::default()
@@ -54,32 +67,34 @@ pub(super) async fn incident(
     let statements = tx.statements(Some(id)).await?;
     let mut posts = tx.posts(None).await?;
     posts.retain(|post| post.incident == id);
+    posts.sort_by_key(|post| (post.said_at.is_none(), post.said_at, post.id));
     let entries = tx.ledger_about(&[format!("incident:{id}")]).await?;
     tx.rollback().await?;
     let posts = posts.into_iter().map(|post| {
         vec![
             text(post.channel),
-            text(post.state.word()),
+            text(post.what.to_string()),
+            text(plain(post.state.word())),
             text(site.some_time(post.said_at)),
         ]
     });
+    let mut figures = vec![
+        ("State".to_owned(), own.state.word().to_owned()),
+        ("Opened".to_owned(), site.time(own.opened_at)),
+        ("State since".to_owned(), site.time(own.changed_at)),
+    ];
+    if let Some(by) = outstanding(&site, &own).await? {
+        figures.push(("Next update by".to_owned(), by));
+    }
     let sheet = Sheet {
         title: format!("Incident {}", own.reference),
         intro: vec![own.title],
-        figures: vec![
-            ("State".to_owned(), own.state.word().to_owned()),
-            ("Opened".to_owned(), site.time(own.opened_at)),
-            ("State since".to_owned(), site.time(own.changed_at)),
-            (
-                "Next update by".to_owned(),
-                site.some_time(own.next_update_at),
-            ),
-        ],
+        figures,
         tables: vec![
             listed(&site, "Statements", statements),
             Table {
                 caption: "Posts".to_owned(),
-                heads: vec!["Channel", "State", "Said"],
+                heads: vec!["Channel", "What", "State", "Said"],
                 rows: posts.collect(),
                 empty: "Nothing is posted yet.",
             },
@@ -131,7 +146,6 @@ pub(super) async fn statement(
         Some(approval) => {
             figures.push(("Approved by".to_owned(), approval.by.clone()));
             figures.push(("Approved".to_owned(), site.time(approval.at)));
-            figures.push(("Approved as".to_owned(), approval.hash.clone()));
             texts.push(("As approved".to_owned(), approval.wording.text.clone()));
         }
         None => texts.push(("As typed".to_owned(), own.body.clone())),
@@ -139,6 +153,9 @@ pub(super) async fn statement(
     if let Some(by) = &own.published_by {
         figures.push(("Published by".to_owned(), by.clone()));
         figures.push(("Published".to_owned(), site.some_time(own.published_at)));
+    }
+    if let Some(approval) = &own.approval {
+        figures.push(("Approved as".to_owned(), approval.hash.clone()));
     }
     if let Some(later) = own.marked_by {
         texts.push((

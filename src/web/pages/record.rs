@@ -5,7 +5,7 @@ use axum::extract::{Query, State};
 use super::{Going, ROWS, Shown, more};
 use crate::web::Site;
 use crate::web::session::Signed;
-use crate::web::sheet::{Sheet, Table, link, page, text};
+use crate::web::sheet::{Sheet, Table, link, page, plain, text};
 
 pub(super) async fn ledger(
     State(site): State<Site>,
@@ -34,7 +34,7 @@ pub(super) async fn ledger(
             text(entry.actor),
             text(entry.act),
             about,
-            text(entry.detail.unwrap_or_default()),
+            text(site.particulars(entry.detail.as_deref())),
         ]
     });
     let sheet = Sheet {
@@ -88,11 +88,11 @@ pub(super) async fn health(State(site): State<Site>, signed: Signed) -> Shown {
             ),
             None => (String::new(), "not yet", String::new()),
         };
-        vec![text(name), text(ended), text(went), text(told)]
+        vec![text(plain(name)), text(ended), text(went), text(told)]
     });
     let tasks = tasks
         .into_iter()
-        .map(|(kind, count)| vec![text(kind), text(count.to_string())]);
+        .map(|(kind, count)| vec![text(plain(&kind)), text(count.to_string())]);
     let database = match is_current {
         true => "answers, and is this version's",
         false => "is of another version",
