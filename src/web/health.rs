@@ -79,9 +79,10 @@ pub(super) async fn figures(State(site): State<Site>, headers: HeaderMap) -> Res
         let text = "show a token that bell token new NAME has made\n";
         return (StatusCode::UNAUTHORIZED, how, text).into_response();
     }
-    match site.figures().await {
-        Ok((as_of, figures)) => {
-            axum::Json(serde_json::json!({ "as_of": as_of, "figures": figures })).into_response()
+    match site.counted().await {
+        Ok(counted) => {
+            let told = serde_json::json!({ "as_of": counted.as_of, "figures": counted.figures });
+            axum::Json(told).into_response()
         }
         Err(error) => super::Sorry::from(error).into_response(),
     }

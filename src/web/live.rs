@@ -53,14 +53,14 @@ async fn next(mut watching: Watching) -> Option<(Event, Watching)> {
             let browser = watching.signed.browser.clone();
             watching.signed = still(&watching.site, browser).await?;
         }
-        let (as_of, figures) = watching.site.figures().await.ok()?;
-        let lines = shown(&figures, watching.signed.sees_cases);
+        let counted = watching.site.counted().await.ok()?;
+        let lines = shown(&counted.figures, watching.signed.sees_cases);
         if watching.last.as_ref() == Some(&lines) {
             continue;
         }
         let values: Vec<&String> = lines.iter().map(|(_, value)| value).collect();
         let told = serde_json::json!({
-            "as_of": watching.site.time(as_of),
+            "as_of": watching.site.time(counted.as_of),
             "values": values,
         });
         let event = Event::default().event("figures").data(told.to_string());

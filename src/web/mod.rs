@@ -38,11 +38,9 @@ use crate::config::Listen;
 use crate::desk::genuine::Askings;
 use crate::desk::keys;
 use crate::desk::tries::Tries;
-use crate::domain::Moment;
-use crate::domain::figures::Figures;
 use crate::steps::deliver::Stopping;
 
-use counts::Counts;
+use counts::{Counted, Counts};
 pub use door::Door;
 use sheet::Templates;
 use sorry::Sorry;
@@ -72,7 +70,7 @@ type Site = Arc<Web>;
 
 impl Web {
     /// The counts of the overview, and as of when.
-    async fn figures(&self) -> anyhow::Result<(Moment, Figures)> {
+    async fn counted(&self) -> anyhow::Result<Arc<Counted>> {
         self.counts.of(&self.app).await
     }
 

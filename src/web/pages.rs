@@ -66,14 +66,12 @@ fn more(path: &str, next: Option<String>, count: usize) -> Option<(String, Strin
 
 /// How far the resets are, live.
 async fn overview(State(site): State<Site>, signed: Signed) -> Shown {
-    let (as_of, figures) = site.figures().await?;
-    let now = site.app.clock.now();
-    let mut tx = site.app.store.read().await?;
+    let counted = site.counted().await?;
     let mut tables = Vec::new();
     if signed.sees_cases {
-        let rows = tx.open_by_category(now).await?.into_iter().map(|own| {
+        let rows = counted.open.iter().map(|own| {
             vec![
-                text(own.category),
+                text(own.category.as_str()),
                 text(own.open.to_string()),
                 text(own.overdue.to_string()),
                 text(own.not_reached.to_string()),
@@ -86,8 +84,7 @@ async fn overview(State(site): State<Site>, signed: Signed) -> Shown {
             empty: "No case is open.",
         });
     }
-    let incidents = tx.incidents().await?;
-    tx.rollback().await?;
+    let incidents = site.app.store.read().await?.incidents().await?;
     let mut promised = Vec::new();
     for own in incidents {
         if let Some(by) = office::outstanding(&site, &own).await? {
@@ -107,8 +104,8 @@ async fn overview(State(site): State<Site>, signed: Signed) -> Shown {
     });
     let sheet = Sheet {
         title: "Overview".to_owned(),
-        intro: vec![format!("As of {}.", site.time(as_of))],
-        figures: shown(&figures, signed.sees_cases),
+        intro: vec![format!("As of {}.", site.time(counted.as_of))],
+        figures: shown(&counted.figures, signed.sees_cases),
         is_live: true,
         tables,
         ..Sheet::default()
