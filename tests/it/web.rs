@@ -1,5 +1,6 @@
 //! The page and what machines ask, over real HTTP on loopback.
 
+mod browser;
 mod machines;
 mod oidc;
 mod operating;
