@@ -167,8 +167,10 @@ async fn every_alert_of_the_example_asks_for_a_metric_that_there_is() {
 
 #[tokio::test]
 async fn behind_a_proxy_metrics_and_figures_ask_for_a_token() {
-    let page = Page::open(&format!("{LOCAL}behind_proxy = true\n")).await;
-    tell_two(&page.bell).await;
+    // Told before it is counted for the first time.
+    let bell = bell(&format!("{LOCAL}behind_proxy = true\n")).await;
+    tell_two(&bell).await;
+    let page = Page::of(bell).await;
     let token = keys::new_token(&page.bell.app, "prometheus", "ann")
         .await
         .unwrap()
