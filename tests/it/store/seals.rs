@@ -89,7 +89,10 @@ async fn a_chain_has_one_next_link_and_tells_where_it_ended_at_a_moment() {
         assert_eq!(tx.newest_seal(None).await.unwrap(), stored.seal.link());
         assert_eq!(tx.newest_seal(Some(at(4))).await.unwrap(), Link::default());
         assert_eq!(tx.sealed_upto(LEDGER).await.unwrap(), highest);
-        assert_eq!(tx.seals(0, 10).await.unwrap(), [stored.clone()]);
+        assert_eq!(
+            tx.seals(0, 10).await.unwrap(),
+            std::slice::from_ref(&stored)
+        );
         assert_eq!(tx.seals(1, 10).await.unwrap(), []);
         assert!(
             !tx.add_seal(&stored).await.unwrap(),
