@@ -196,6 +196,21 @@ const LOOKS_THROUGH: &[(&str, &str)] = &[
         "when somebody who has left is forgotten",
     ),
     ("FROM sqlite_master", "the tables that there are"),
+    ("FROM _sqlx_migrations", "one row a migration"),
+    (
+        "FROM attempts WHERE outcome IS NOT NULL GROUP BY outcome",
+        "metrics are about all attempts, and counted every ten seconds at most",
+    ),
+    (
+        "SELECT category, COUNT(*), COUNT(*) FILTER",
+        "the figures are about all cases",
+    ),
+    ("DELETE FROM sessions", "those who are signed in: a few"),
+    ("FROM api_tokens ORDER BY name", "a few tokens"),
+    (
+        "WHERE c.state <> 'closed' AND c.exempt_until >",
+        "the exempt are few",
+    ),
 ];
 
 /// A statement as it stands in the source, and the columns of its set if it is about one.
