@@ -242,8 +242,8 @@ impl Tx {
             "FROM d CROSS JOIN findings f WHERE f.dedupe_key = d.dedupe_key",
             |query| query
         );
-        let known: Vec<(&str, i64, i64)> = serde_json::from_str(&text)?;
-        let known: HashMap<&str, (i64, i64)> = known
+        let known: Vec<(String, i64, i64)> = serde_json::from_str(&text)?;
+        let known: HashMap<String, (i64, i64)> = known
             .into_iter()
             .map(|(key, id, bad_as_of)| (key, (id, bad_as_of)))
             .collect();
